@@ -1,0 +1,41 @@
+# `make test` checks everything that is fast, `make test-all` everything. Each first makes .venv with the versions in
+# constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+
+.PHONY: test test-all wheel clean
+
+test: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto -m "not slow"
+
+test-all: test wheel
+	$(BIN)/pytest -m slow
+
+# The wheel builds, and its models run where torch and numpy alone are installed.
+wheel: .venv/installed-dev
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m build --wheel --outdir build/wheel . > build/wheel/log
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/pip --disable-pip-version-check --quiet install -c constraints.txt torch numpy
+	build/wheel/venv/bin/pip --disable-pip-version-check --quiet install --no-deps build/wheel/msrnn-*.whl
+	cd build/wheel && venv/bin/python -c "import msrnn, torch; \
+	  print(msrnn.create_model('ms-predrnn').forecast(torch.rand(1, 2, 1, 16, 16), horizon=2).shape)"
+	rm -rf build/wheel
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) install -c constraints.txt torch numpy
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) install -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist

@@ -1,0 +1,98 @@
+"""Model names, and the one function that builds a model."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msrnn.cells import CELLS, Cell
+from msrnn.forecaster import Forecaster
+
+PLAIN = (1, 1, 1, 1, 1, 1)
+PYRAMID = (1, 2, 4, 4, 2, 1)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model name stands for: a cell, and the defaults of scales and skips."""
+
+    cell: type[Cell]
+    scales: tuple[int, ...]
+    skips: str
+
+
+def _models() -> dict[str, Model]:
+    names = sorted(CELLS)
+    plain = {name: Model(CELLS[name], PLAIN, "none") for name in names}
+    multi_scale = {CELLS[name].ms_name or f"ms-{name}": Model(CELLS[name], PYRAMID, "mirror") for name in names}
+    return plain | dict(sorted(multi_scale.items()))
+
+
+MODELS = _models()
+
+
+def list_models() -> list[str]:
+    """All model names: the plain stacks, then the same cells in the multi-scale pyramid (`ms-...`)."""
+    return list(MODELS)
+
+
+def find_model(name: str | type[Cell]) -> Model:
+    """What `name`, or a cell class of one's own, stands for.
+
+    Raises:
+        ValueError: there is no such model; the message lists them.
+        TypeError: neither a name nor a subclass of `msrnn.Cell`.
+    """
+    if isinstance(name, str):
+        if name not in MODELS:
+            raise ValueError(f"no model {name!r}; choose from {', '.join(MODELS)}")
+        return MODELS[name]
+    if isinstance(name, type) and issubclass(name, Cell):
+        return Model(name, PLAIN, "mirror")
+    raise TypeError(f"model must be a name or a subclass of msrnn.Cell, got {name!r}")
+
+
+def create_model(
+    name: str | type[Cell],
+    in_channels: int = 1,
+    out_channels: int | None = None,
+    hidden_channels: int = 64,
+    kernel_size: int = 3,
+    scales: Sequence[int] | None = None,
+    skips: str | None = None,
+    memory: str = "keep",
+    **cell_options: Any,
+) -> Forecaster:
+    """Build a model (MS-RNN, https://arxiv.org/abs/2206.03010).
+
+    Args:
+        name: one of `list_models()`, or a subclass of `msrnn.Cell`.
+        in_channels: channels of a frame.
+        out_channels: channels of a prediction, the first of the inputs; all by default.
+        hidden_channels: channels of every recurrent layer.
+        kernel_size: edge of the cells' convolutions in pixels, odd.
+        scales: one per layer, which works at 1/scale of the resolution; neighbours are equal or differ by a factor of
+            2. By default six layers, (1, 1, 1, 1, 1, 1) or, for `ms-`, (1, 2, 4, 4, 2, 1).
+        skips: which earlier layers' outputs are added to a layer's input: "none", "mirror", "unet3+" or "full".
+        memory: what training holds: "keep" all activations, the state of each "step", or of about "sqrt"(T) steps, the
+            rest being computed again. Results do not depend on it; it can be changed on the model.
+        **cell_options: TrajGRU: `links` (10); PrecipLSTM: `window` (30).
+
+    Raises:
+        ValueError: an unknown name or option, or a value that is not possible; the message says what is.
+    """
+    model = find_model(name)
+    known = list(inspect.signature(model.cell.__init__).parameters)[3:]
+    if unknown := [option for option in cell_options if option not in known]:
+        raise ValueError(f"no option {', '.join(unknown)} for {name}; it has {', '.join(known) or 'none of its own'}")
+    return Forecaster(
+        model.cell,
+        in_channels=in_channels,
+        out_channels=in_channels if out_channels is None else out_channels,
+        hidden_channels=hidden_channels,
+        kernel_size=kernel_size,
+        scales=model.scales if scales is None else tuple(scales),
+        skips=model.skips if skips is None else skips,
+        memory=memory,
+        **cell_options,
+    )

@@ -1,0 +1,129 @@
+"""One time step through a stack of recurrent cells, each at its own scale, with skips between them."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, cast
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from msrnn.cells.base import Cell, Place, State
+
+
+class PyramidState(NamedTuple):
+    """What goes from one time step to the next: each layer's state, bottom first, and the climbing memory (or None)."""
+
+    layers: tuple[State, ...]
+    memory: Tensor | None
+
+
+def resample(x: Tensor, scale: int, to_scale: int) -> Tensor:
+    """`x` at 1/scale of the resolution, brought to 1/to_scale: max pooling down, bilinear up, nothing if equal."""
+    if to_scale > scale:
+        return functional.max_pool2d(x, to_scale // scale)
+    if to_scale < scale:
+        up = functional.interpolate(x, scale_factor=scale / to_scale, mode="bilinear", align_corners=False)
+        return up.to(x.dtype)  # autocast would go on in float32
+    return x
+
+
+def _mirror(layer: int, scales: Sequence[int]) -> set[int]:
+    """Where resolution rises: the last earlier layer of the same scale."""
+    if scales[layer] >= scales[layer - 1]:
+        return set()
+    return {max((j for j in range(layer) if scales[j] == scales[layer]), default=layer - 1)}
+
+
+def _unet3p(layer: int, scales: Sequence[int]) -> set[int]:
+    """After the coarsest layer: all encoder outputs not coarser than the layer, and all earlier decoder outputs."""
+    bottom = scales.index(max(scales))
+    if layer <= bottom:
+        return set()
+    return {j for j in range(layer) if j > bottom or scales[j] <= scales[layer]}
+
+
+SKIPS: dict[str, Callable[[int, Sequence[int]], set[int]]] = {
+    "none": lambda layer, scales: set(),
+    "mirror": _mirror,
+    "unet3+": _unet3p,
+    "full": lambda layer, scales: set(range(layer)),
+}
+"""Which earlier layers' outputs are added to a layer's input, beside the output of the layer below."""
+
+
+def check_scales(scales: Sequence[int]) -> tuple[int, ...]:
+    """`scales` as a tuple, or a ValueError that says which are possible."""
+    scales = tuple(scales)
+    if not scales or any(not isinstance(scale, int) or scale < 1 for scale in scales):
+        raise ValueError(f"scales must be positive integers, one per layer, got {scales}; e.g. (1, 2, 4, 4, 2, 1)")
+    for below, above in pairwise(scales):
+        if above not in (below, 2 * below) and below != 2 * above:
+            raise ValueError(
+                f"neighbouring scales must be equal or differ by a factor of 2, got {below} next to {above} in {scales}"
+            )
+    return scales
+
+
+class Pyramid(nn.Module):
+    """Cells of one type at `scales` of the resolution, with `skips` (MS-RNN, arXiv 2206.03010, section 3).
+
+    A plain stack is the pyramid with every scale 1. Only the pyramid resamples: a layer's input, the climbing memory
+    and what the layer below gave one step ago. Resampling has no weights.
+    """
+
+    def __init__(
+        self, cell: type[Cell], channels: int, kernel_size: int, scales: Sequence[int], skips: str, **cell_options: Any
+    ) -> None:
+        super().__init__()
+        if skips not in SKIPS:
+            raise ValueError(f"no skips {skips!r}; choose from {', '.join(SKIPS)}")
+        self.scales = check_scales(scales)
+        self.skips = skips
+        self.channels = channels
+        self.climbs = cell.climbs
+        depth = len(self.scales)
+        classes = [cell.at(Place(layer, depth)) for layer in range(depth)]
+        self.cells = nn.ModuleList(c(channels, kernel_size, **cell_options) for c in classes)
+        self.shared = cell.shared(channels)
+        self.sources = [
+            sorted(SKIPS[skips](layer, self.scales) - {layer - 1}) if layer else [] for layer in range(depth)
+        ]
+        """Per layer, the earlier layers whose outputs are added to its input."""
+        self.multiple = math.lcm(*(scale * c.multiple for scale, c in zip(self.scales, classes, strict=True)))
+        """Height and width of what enters must be divisible by this."""
+
+    def initial_state(self, x: Tensor) -> PyramidState:
+        """Zero state for an input (batch, channels, y, x)."""
+        batch, _, height, width = x.shape
+        zeros = {s: x.new_zeros(batch, self.channels, height // s, width // s) for s in set(self.scales)}
+        cells = cast(Iterable[Cell], self.cells)
+        layers = tuple(cell.initial_state(zeros[s]) for cell, s in zip(cells, self.scales, strict=True))
+        return PyramidState(layers, zeros[self.scales[-1]] if self.climbs else None)
+
+    def forward(self, x: Tensor, state: PyramidState) -> tuple[Tensor, PyramidState, Tensor]:
+        """(batch, channels, y, x) to the top layer's output of the same shape, the next state, the auxiliary term."""
+        scales = self.scales
+        m = state.memory
+        m_scale = scales[-1]
+        auxiliary = x.new_zeros(())
+        outputs: list[Tensor] = []
+        states: list[State] = []
+        for layer, (cell, scale) in enumerate(zip(self.cells, scales, strict=True)):
+            below = resample(outputs[-1], scales[layer - 1], scale) if layer else resample(x, 1, scale)
+            inputs = sum((resample(outputs[j], scales[j], scale) for j in self.sources[layer]), start=below)
+            more: list[Tensor | nn.Module] = []
+            if m is not None:
+                more.append(resample(m, m_scale, scale))
+            if cell.previous == "below":
+                more.append(resample(state.layers[layer - 1][0], scales[layer - 1], scale))
+            if self.shared is not None:
+                more.append(self.shared)
+            h, cell_state, *climbed = cell(inputs, state.layers[layer], *more)
+            if m is not None:
+                m, m_scale = climbed.pop(0), scale
+            if climbed:
+                auxiliary = auxiliary + climbed.pop()
+            outputs.append(h)
+            states.append(cell_state)
+        return resample(outputs[-1], scales[-1], 1), PyramidState(tuple(states), m), auxiliary
