@@ -1,10 +1,13 @@
-# `make test` checks everything that is fast, `make test-all` everything. Each first makes .venv with the versions in
-# constraints.txt.
+# `make demo` trains, evaluates and forecasts on embedded data; `make test` checks everything that is fast, `make test-all`
+# everything. Each first makes .venv with the versions in constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: test test-all wheel clean
+.PHONY: demo test test-all wheel clean
+
+demo: .venv/installed
+	$(BIN)/msrnn demo --out runs/demo
 
 test: .venv/installed-dev
 	$(BIN)/ruff check .

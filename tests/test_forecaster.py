@@ -1,8 +1,10 @@
+import gc
+
 import pytest
 import torch
 from torch.nn import functional
 
-from conftest import frames, tiny_model
+from conftest import Births, frames, tiny_model
 
 
 def hand_written(model, x, mask):
@@ -76,15 +78,30 @@ def test_forecast_takes_no_gradient():
     assert not tiny_model("convlstm").forecast(frames(1, 2, 1, 8, 8), horizon=1).requires_grad
 
 
-def test_no_more_memory_with_more_forecasts():
-    """No graph is kept: what a state hangs on does not grow."""
+def test_forecasts_leave_nothing_behind():
     model = tiny_model("ms-convlstm")
-    state = None
-    with torch.no_grad():
-        for _ in range(5):
-            own, state = model.step(frames(1, 1, 8, 8), state)
-    assert own.grad_fn is None
-    assert all(tensor.grad_fn is None for layer in state.layers for tensor in layer)
+    x = frames(1, 2, 1, 8, 8)
+    with Births() as births:
+        for _ in range(3):
+            model.forecast(x, horizon=2)
+    gc.collect()
+    assert births.alive_bytes() == x.nbytes  # views of it were taken
+
+
+def test_padding_repeats_the_last_row_and_column():
+    model = tiny_model("ms-convlstm")
+    frame = frames(1, 1, 7, 9)
+    rows, columns = torch.arange(8).clamp(max=6), torch.arange(12).clamp(max=8)
+    whole, _ = model.step(frame[:, :, rows][..., columns])
+    assert model.step(frame)[0].equal(whole[..., :7, :9])
+
+
+@pytest.mark.parametrize("compiled_model", ["ms-predrnn-v2", "ms-motionrnn", "trajgru"])
+def test_compiles_without_a_break(compiled_model):
+    model = tiny_model(compiled_model, scales=(1, 2, 1))
+    x = frames(1, 3, 1, 8, 8)
+    compiled = torch.compile(model.forward, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x, context=2), model(x, context=2))
 
 
 @pytest.mark.parametrize(

@@ -1,34 +1,14 @@
 """What must hold for every model, over the table of models."""
 
-import weakref
+import copy
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import msrnn
-from conftest import frames, tiny_model
+from conftest import Births, frames, tiny_model
 from msrnn.cells import CELLS
 from msrnn.models import MODELS, PYRAMID
-
-
-class Births(TorchDispatchMode):
-    """Sees every storage that is made."""
-
-    def __init__(self):
-        super().__init__()
-        self.storages = weakref.WeakSet()
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor):
-                self.storages.add(tensor.untyped_storage())
-        return result
-
-    def alive_bytes(self):
-        return sum(storage.nbytes() for storage in self.storages)
 
 
 def test_names():
@@ -167,7 +147,7 @@ def test_double_and_bfloat16(name):
         loss = predictions.square().sum() + auxiliary
     loss.backward()
     assert half.dtype == torch.float32
-    torch.testing.assert_close(half, expected, rtol=0.1, atol=0.1)
+    assert (half - expected).abs().max() < 0.5 * expected.std()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
     double = model.double().forecast(x.double(), horizon=2)
     assert double.dtype == torch.float64
@@ -187,6 +167,14 @@ def test_other_channels_keep_their_last_context_value(name):
     assert predictions.isfinite().all()
 
 
+def test_meta_device_and_copies(name):
+    """A cost can be computed without memory; a model can be copied."""
+    model = tiny_model(name)
+    copy.deepcopy(model).to("meta").forecast(torch.empty(1, 2, 1, 9, 9, device="meta"), horizon=1)
+    x = frames(1, 2, 1, 8, 8)
+    assert copy.deepcopy(model).forecast(x, 1).equal(model.forecast(x, 1))
+
+
 def test_auxiliary_loss(name):
     model = tiny_model(name)
     _, auxiliary = model(frames(2, 4, 1, 8, 8), context=2)
@@ -199,9 +187,10 @@ def test_auxiliary_loss(name):
 def test_any_pyramid(scales, skips):
     for cell in CELLS:
         model = tiny_model(cell, scales=scales, skips=skips, hidden_channels=4)
-        predictions, auxiliary = model(frames(1, 3, 1, 9, 8), context=1)
-        (predictions.sum() + auxiliary).backward()
-        assert predictions.shape == (1, 2, 1, 9, 8)
+        predictions, auxiliary = model(frames(1, 4, 1, 9, 8), context=2)
+        (predictions.square().sum() + auxiliary).backward()
+        assert predictions.shape == (1, 3, 1, 9, 8)
+        assert all(parameter.grad.ne(0).any() for parameter in model.parameters())
 
 
 def test_a_plain_stack_is_the_pyramid_with_every_scale_1():
@@ -235,6 +224,34 @@ def test_a_cell_of_ones_own():
         msrnn.create_model(Average, links=3)
 
 
+class Dropping(Average):
+    """Random inside: recomputation has to draw the same again."""
+
+    def forward(self, x, state):
+        return super().forward(torch.nn.functional.dropout(x, 0.5), state)
+
+
+def test_recomputation_draws_the_same():
+    x = frames(1, 5, 1, 8, 8)
+    gradients = []
+    for mode in ("keep", "step", "sqrt"):
+        torch.manual_seed(0)
+        model = msrnn.create_model(Dropping, scales=(1, 1), hidden_channels=4, memory=mode)
+        model(x, context=2)[0].sum().backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    torch.testing.assert_close(gradients[1], gradients[0])
+    torch.testing.assert_close(gradients[2], gradients[0])
+
+
+class Below(Average):
+    previous = "below"
+
+
+def test_layer_0_has_no_layer_below():
+    with pytest.raises(ValueError, match="None in layer 0"):
+        msrnn.create_model(Below)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -248,6 +265,8 @@ def test_a_cell_of_ones_own():
         ({"name": "convlstm", "scales": (1, 3)}, "differ by a factor of 2"),
         ({"name": "convlstm", "scales": ()}, "positive integers"),
         ({"name": "convlstm", "scales": (1, 0)}, "positive integers"),
+        ({"name": "convlstm", "scales": (1.5,)}, "positive integers"),
+        ({"name": "convlstm", "scales": 2}, "positive integers"),
         ({"name": "convlstm", "skips": "unet"}, "no skips 'unet'; choose from none, mirror, unet3\\+, full"),
         ({"name": "convlstm", "memory": "less"}, "no memory mode 'less'; choose from keep, step, sqrt"),
         ({"name": "convlstm", "in_channels": 1, "out_channels": 2}, "must not exceed in_channels=1"),

@@ -32,4 +32,5 @@ def test_resample():
     up = resample(x, 2, 1)
     assert up.shape == (1, 1, 8, 8)
     assert up[0, 0, 0, :4].tolist() == [0, 0.25, 0.75, 1.25]  # pixel centres, not corners
-    assert resample(x.bfloat16(), 2, 1).dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        assert resample(x.bfloat16(), 2, 1).dtype == torch.bfloat16

@@ -61,9 +61,11 @@ def test_masks_follow_the_probabilities():
 
 
 def test_draws_read_no_global_generator():
-    np.random.seed(0)  # noqa: NPY002
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
     torch.manual_seed(0)
     first = generator(3, "digits", 5).random(4)
     assert (generator(3, "digits", 5).random(4) == first).all()
     assert (generator(3, "sampling", 5).random(4) != first).all()
+    assert (generator(3, "digits", 5, 0).random(4) != first).all()
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
     assert torch.rand(1).item() == torch.rand(1, generator=torch.Generator().manual_seed(0)).item()

@@ -15,6 +15,7 @@ _HOME = {
     "create_model": "msrnn.models",
     "from_reference": "msrnn.reference",
     "list_models": "msrnn.models",
+    "load": "msrnn.predictor",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from msrnn.forecaster import Forecaster as Forecaster
     from msrnn.models import create_model as create_model
     from msrnn.models import list_models as list_models
+    from msrnn.predictor import load as load
     from msrnn.reference import from_reference as from_reference
 
 

@@ -1,6 +1,7 @@
 """Attention of every pixel to the window around it, for PrecipLSTM, without ever holding window x pixels numbers."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +17,8 @@ def local_attention(query: Tensor, key: Tensor, value: Tensor, window: int) -> T
 
     Logits are q(p) . k(p + offset), not scaled. Offsets outside the frame take part with logit 0 and value 0. All
     tensors are (batch, channel, y, x). Logits exist for one tile of queries at a time, forward and backward: memory
-    beyond inputs and outputs grows neither with the frame nor, beyond one tile, with the window.
+    beyond inputs and outputs grows neither with the frame nor, beyond one tile, with the window. `window` is at least
+    1; there are first derivatives only.
     """
     return _LocalAttention.apply(query, key, value, window)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -64,6 +66,12 @@ def _paste(x: Tensor, area: tuple[slice, slice], part: Tensor) -> None:
     target += part.transpose(1, 2).reshape(target.shape)
 
 
+def _full_precision(like: Tensor) -> AbstractContextManager[None]:
+    """No autocast, where the device has one."""
+    device = like.device.type
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
 class _LocalAttention(torch.autograd.Function):
     """Keeps q, k, v, the result and one number per query (log of the softmax's denominator); recomputes logits."""
 
@@ -73,7 +81,7 @@ class _LocalAttention(torch.autograd.Function):
         dtype = torch.promote_types(query.dtype, torch.float32)  # unscaled logits are too large for bfloat16
         result = torch.zeros_like(query)
         log_sum = query.new_empty(batch, 1, height, width, dtype=dtype)
-        with torch.autocast(query.device.type, enabled=False):
+        with _full_precision(query):
             for tile in _tiles(height, width, window, log_sum):
                 q, k, v = (_cut(x, a, dtype) for x, a in ((query, tile.queries), (key, tile.keys), (value, tile.keys)))
                 logits = (q @ k.transpose(1, 2)).masked_fill_(~tile.reach, -torch.inf)
@@ -93,7 +101,7 @@ class _LocalAttention(torch.autograd.Function):
         grads = [torch.zeros_like(x, dtype=dtype) for x in (query, key, value)]
         # sum over keys of p dp, which the softmax's derivative subtracts, is result . grad
         mean_all = (result.to(dtype) * grad.to(dtype)).sum(dim=1, keepdim=True)
-        with torch.autocast(query.device.type, enabled=False):
+        with _full_precision(query):
             for tile in _tiles(query.shape[2], query.shape[3], ctx.window, log_sum):
                 q, g, normaliser, mean = (_cut(x, tile.queries, dtype) for x in (query, grad, log_sum, mean_all))
                 k, v = (_cut(x, tile.keys, dtype) for x in (key, value))

@@ -1,5 +1,6 @@
 """Frames in, frames out: embed -> pyramid -> head, rolled out over time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,10 +12,14 @@ from msrnn.cells.base import Cell
 from msrnn.pyramid import Pyramid, PyramidState
 
 Carry = tuple[Tensor | None, Tensor | None, PyramidState | None]
+"""The model's own last output, the other channels it holds, its state."""
+Advance = tuple[Carry, tuple[Tensor, Tensor]]  # named here: torch.compile cannot follow a subscript inside a function
 
 
 class Forecaster(nn.Module):
-    """A recurrent network that predicts the next frame from a frame and a state; `create_model` builds it.
+    """A recurrent network that predicts the next frame from a frame and a state (MS-RNN, arXiv 2206.03010).
+
+    `create_model` builds it and says what its settings are.
 
     Frames are (batch, channel, y, x), sequences (batch, time, channel, y, x), floating point, in [0, 1]. Any height and
     width: what does not fit the pyramid is padded by repeating the last row and column, and cropped back, in every
@@ -32,7 +37,7 @@ class Forecaster(nn.Module):
         out_channels: int,
         hidden_channels: int,
         kernel_size: int,
-        scales: tuple[int, ...],
+        scales: Sequence[int],
         skips: str,
         memory: str,
         **cell_options: Any,
@@ -123,14 +128,16 @@ class Forecaster(nn.Module):
         Differentiable like `forward`; feeding frames one by one, then each output, equals `forecast`.
 
         Raises:
-            ValueError: shapes do not fit, or `state` comes from frames of another shape.
+            ValueError: shapes do not fit, or `state` is another model's or comes from frames of another (padded) shape.
         """
         self._check(frame, "frame", "(batch, channel, y, x)")
         if state is not None:
-            expected = self.pyramid.initial_state(self._pad(frame[:, :1]).to("meta"))
-            if [s[0].shape for s in state.layers] != [s[0].shape for s in expected.layers]:
+            height, width = self._padded(frame)
+            batch, channels = len(frame), self.pyramid.channels
+            expected = self.pyramid.initial_state(torch.empty(batch, channels, height, width, device="meta"))
+            if _shapes(state) != _shapes(expected):
                 raise ValueError(
-                    f"state comes from frames of another shape than {tuple(frame.shape)}; start again with state=None"
+                    f"state is not of this model and frames of shape {tuple(frame.shape)}; start again with state=None"
                 )
         next_frame, state, _ = self._advance(frame, state)
         return next_frame, state
@@ -141,7 +148,7 @@ class Forecaster(nn.Module):
         """Predictions and auxiliary terms of `steps` steps."""
         outputs = self.out_channels
 
-        def body(carry: Carry, t: int) -> tuple[Carry, tuple[Tensor, Tensor]]:
+        def body(carry: Carry, t: int) -> Advance:
             own, held, state = carry
             if own is None or (truth_mask is None and t < context):
                 frame = frames[:, t]
@@ -174,10 +181,14 @@ class Forecaster(nn.Module):
 
     def _pad(self, frame: Tensor) -> Tensor:
         """`frame`, its height and width made divisible by what the pyramid needs."""
+        height, width = self._padded(frame)
+        bottom, right = height - frame.shape[-2], width - frame.shape[-1]
+        return functional.pad(frame, (0, right, 0, bottom), mode="replicate") if bottom or right else frame
+
+    def _padded(self, frame: Tensor) -> tuple[int, int]:
         height, width = frame.shape[-2:]
         multiple = self.pyramid.multiple
-        bottom, right = -height % multiple, -width % multiple
-        return functional.pad(frame, (0, right, 0, bottom), mode="replicate") if bottom or right else frame
+        return height + -height % multiple, width + -width % multiple
 
     def _check(self, frames: Tensor, name: str, axes: str) -> None:
         if frames.ndim != axes.count(",") + 1:
@@ -191,3 +202,8 @@ class Forecaster(nn.Module):
             raise ValueError(f"{name} is empty: shape {tuple(frames.shape)}, {axes}")
         if not frames.is_floating_point():
             raise ValueError(f"{name} must be floating point, in [0, 1], got {frames.dtype}")
+
+
+def _shapes(state: PyramidState) -> list[list[torch.Size]]:
+    memory = () if state.memory is None else (state.memory,)
+    return [[tensor.shape for tensor in layer] for layer in (*state.layers, memory)]

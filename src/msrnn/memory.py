@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.checkpoint import checkpoint
 
 MODES = ("keep", "step", "sqrt")
+"""From most memory to least."""
 
 Carry = TypeVar("Carry")
 Output = tuple[Tensor, ...]
@@ -53,4 +54,4 @@ def _recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
     def flat(*leaves: Any) -> Any:
         return function(*tree_unflatten(leaves, structure))
 
-    return checkpoint(flat, *leaves, use_reentrant=False, preserve_rng_state=False)
+    return checkpoint(flat, *leaves, use_reentrant=False)

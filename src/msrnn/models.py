@@ -29,6 +29,7 @@ def _models() -> dict[str, Model]:
 
 
 MODELS = _models()
+"""All models by name."""
 
 
 def list_models() -> list[str]:
@@ -50,6 +51,11 @@ def find_model(name: str | type[Cell]) -> Model:
     if isinstance(name, type) and issubclass(name, Cell):
         return Model(name, PLAIN, "mirror")
     raise TypeError(f"model must be a name or a subclass of msrnn.Cell, got {name!r}")
+
+
+def _options(cell: type[Cell]) -> list[str]:
+    """The arguments of a cell that are its own."""
+    return [name for name in inspect.signature(cell).parameters if name not in ("channels", "kernel_size")]
 
 
 def create_model(
@@ -80,18 +86,20 @@ def create_model(
 
     Raises:
         ValueError: an unknown name or option, or a value that is not possible; the message says what is.
+        TypeError: `name` is neither a name nor a subclass of `msrnn.Cell`.
     """
     model = find_model(name)
-    known = list(inspect.signature(model.cell.__init__).parameters)[3:]
+    known = _options(model.cell)
     if unknown := [option for option in cell_options if option not in known]:
-        raise ValueError(f"no option {', '.join(unknown)} for {name}; it has {', '.join(known) or 'none of its own'}")
+        label = name if isinstance(name, str) else name.__name__
+        raise ValueError(f"no option {', '.join(unknown)} for {label}; it has {', '.join(known) or 'none of its own'}")
     return Forecaster(
         model.cell,
         in_channels=in_channels,
         out_channels=in_channels if out_channels is None else out_channels,
         hidden_channels=hidden_channels,
         kernel_size=kernel_size,
-        scales=model.scales if scales is None else tuple(scales),
+        scales=model.scales if scales is None else scales,
         skips=model.skips if skips is None else skips,
         memory=memory,
         **cell_options,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from operator import index
 from typing import Any, NamedTuple, cast
 
 from torch import Tensor, nn
@@ -54,9 +55,12 @@ SKIPS: dict[str, Callable[[int, Sequence[int]], set[int]]] = {
 
 def check_scales(scales: Sequence[int]) -> tuple[int, ...]:
     """`scales` as a tuple, or a ValueError that says which are possible."""
-    scales = tuple(scales)
-    if not scales or any(not isinstance(scale, int) or scale < 1 for scale in scales):
-        raise ValueError(f"scales must be positive integers, one per layer, got {scales}; e.g. (1, 2, 4, 4, 2, 1)")
+    try:
+        scales = tuple(map(index, scales))
+    except TypeError:
+        scales = (0,)
+    if not scales or min(scales) < 1:
+        raise ValueError("scales must be positive integers, one per layer, e.g. (1, 2, 4, 4, 2, 1)")
     for below, above in pairwise(scales):
         if above not in (below, 2 * below) and below != 2 * above:
             raise ValueError(
@@ -84,6 +88,12 @@ class Pyramid(nn.Module):
         self.climbs = cell.climbs
         depth = len(self.scales)
         classes = [cell.at(Place(layer, depth)) for layer in range(depth)]
+        for layer, c in enumerate(classes):
+            if c.previous not in (None, "below") or (c.previous and layer == 0):
+                raise ValueError(
+                    f'{c.__name__}.previous must be None or "below", and None in layer 0 (its `at` puts another class '
+                    f"there), got {c.previous!r} in layer {layer}"
+                )
         self.cells = nn.ModuleList(c(channels, kernel_size, **cell_options) for c in classes)
         self.shared = cell.shared(channels)
         self.sources = [
@@ -119,11 +129,13 @@ class Pyramid(nn.Module):
                 more.append(resample(state.layers[layer - 1][0], scales[layer - 1], scale))
             if self.shared is not None:
                 more.append(self.shared)
-            h, cell_state, *climbed = cell(inputs, state.layers[layer], *more)
+            h, cell_state, *rest = cell(inputs, state.layers[layer], *more)
             if m is not None:
-                m, m_scale = climbed.pop(0), scale
-            if climbed:
-                auxiliary = auxiliary + climbed.pop()
+                m, *rest = rest
+                m_scale = scale
+            if self.shared is not None:
+                (term,) = rest
+                auxiliary = auxiliary + term
             outputs.append(h)
             states.append(cell_state)
         return resample(outputs[-1], scales[-1], 1), PyramidState(tuple(states), m), auxiliary

@@ -10,4 +10,4 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
 
     No draw depends on what was drawn before it: rank, worker and resume never matter.
     """
-    return np.random.default_rng((seed, zlib.crc32(purpose.encode()), *indices))
+    return np.random.default_rng((seed, zlib.crc32(purpose.encode()), len(indices), *indices))

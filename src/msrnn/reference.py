@@ -27,12 +27,14 @@ def from_reference(tensors: Mapping[str, Tensor] | str | os.PathLike[str], name:
     Args:
         tensors: weights by their released names (`rnns.lstm.0._conv_x2h.weight`, ..., `module.` in front or not), or
             the path of a .safetensors or of a torch file, which is read without executing pickled code.
-        name: the model, one of `list_models()`.
+        name: the model, as for `create_model`.
         **options: as for `create_model`. What is left out is read off the weights, where they show it (PrecipLSTM's
             `window` they do not).
 
     Raises:
         ValueError: a weight is missing, unknown or of another shape, or an option contradicts the weights.
+        FileNotFoundError: there is no such file.
+        pickle.UnpicklingError: a torch file holds more than weights.
     """
     if not isinstance(tensors, Mapping):
         tensors = _read(Path(tensors))
@@ -66,17 +68,19 @@ def _split(tensors: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict
     others: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if match := _LAYER.fullmatch(name):
-            layers.setdefault(int(match[1]), {})[match[2]] = tensor
+            layer = layers.setdefault(int(match[1]), {})
+            if match[2] in layer:
+                raise ValueError(f"weight {name!r} is there twice (rnns.lstm and rnns.lstms)")
+            layer[match[2]] = tensor
         elif released := next((end for end in _ENDS if name.startswith(end)), None):
             others[_ENDS[released] + name.removeprefix(released)] = tensor
         else:
             raise ValueError(f"unknown weight {name!r}: not a name of the released MS-RNN code")
     if sorted(layers) != list(range(len(layers))) or not layers:
         raise ValueError(f"the weights have no complete set of layers, only {sorted(layers)} (rnns.lstm.<layer>....)")
-    for needed in ("embed.weight", "head.weight"):
-        if needed not in others:
-            released = next(end for end, ours in _ENDS.items() if needed.startswith(ours))
-            raise ValueError(f"the weights lack {released}weight")
+    for released, ours in _ENDS.items():
+        if ours in ("embed.", "head.") and (f"{ours}weight" not in others or others[f"{ours}weight"].ndim != 4):
+            raise ValueError(f"the weights lack {released}weight, or it is not that of a convolution")
     return [layers[layer] for layer in sorted(layers)], others
 
 
@@ -96,7 +100,9 @@ def _options(
     for option, value in shown.items():
         if given.get(option) not in (None, value):
             raise ValueError(f"{option}={given[option]} contradicts the weights, which have {option}={value}")
-    scales = given.get("scales") or model.scales
+    scales = given.get("scales")
+    if scales is None:
+        scales = model.scales if set(model.scales) != {1} else (1,) * len(layers)
     if len(scales) != len(layers):
         raise ValueError(f"the weights have {len(layers)} layers: give as many scales, not {tuple(scales)}")
     return given | shown | {"scales": scales}
@@ -116,7 +122,10 @@ def _of_layer(
     with torch.device("meta"):
         known = middle(own.channels, own.kernel_size).state_dict().keys()
     for name, tensor in released.items():
-        ours, converted = own.from_released(name, tensor)
+        try:
+            ours, converted = own.from_released(name, tensor)
+        except (ValueError, RuntimeError, IndexError) as error:
+            raise ValueError(f"{name!r} in layer {layer} has an unexpected shape {tuple(tensor.shape)}") from error
         if ours in wanted:
             yield ours, converted
         elif middle.from_released(name, tensor)[0] not in known:

@@ -1,7 +1,8 @@
 """Which frames a model sees while it trains: the truth, or its own output.
 
-A schedule is a function of training progress (0 at the start, 1 at the end) and gives, for each of the T - 1 steps of a
-sequence, the probability that the true frame is fed. Column 0 is always fed: there is no output before it.
+A schedule is a function of training progress (0 at the start, 1 at the end), context and length T of a sequence, and
+gives for each of its T - 1 steps, as an array (T - 1,), the probability that the true frame is fed. Column 0 is always
+fed: there is no output before it.
 """
 
 import math
@@ -39,9 +40,10 @@ def _probabilities(in_context: float, afterwards: float, context: int, length: i
 
 
 SCHEDULES = {"scheduled": scheduled, "reverse-scheduled": reverse_scheduled}
+"""By the name that cells and settings use."""
 
 
 def draw_mask(probabilities: np.ndarray, seed: int, step: int, samples: Sequence[int]) -> Tensor:
-    """The `truth_mask`, (len(samples), T - 1) bool, of samples with these indices in the global batch."""
+    """The `truth_mask`, (len(samples), T - 1) bool, of samples with these numbers, given the probabilities (T - 1,)."""
     draws = [generator(seed, "sampling", step, sample).random(len(probabilities)) for sample in samples]
     return torch.from_numpy(np.stack(draws) < probabilities)

@@ -24,3 +24,4 @@ CELLS: dict[str, type[Cell]] = {
     "preciplstm": PrecipLSTM,
     "mk-lstm": MKLSTM,
 }
+"""All cells by the name of their plain model."""

@@ -41,13 +41,18 @@ class Cell(nn.Module):
       argument; the cell answers with one value more, its scalar term of the auxiliary loss in this step (a mean over
       samples, its weight included).
 
-    `multiple` is the number that height and width at the cell's own scale must be divisible by.
+    The constructor takes `channels`, `kernel_size` and options of the cell's own by name; these become options of
+    `create_model`, and go to every class that `at` returns. Never write into x, state or m: they are shared.
     """
 
     states: ClassVar[int]
+    """Tensors of the state, all of the input's shape; a cell with others overrides `initial_state`."""
     climbs: ClassVar[bool] = False
+    """Whether it takes part in the climbing memory m."""
     previous: ClassVar[str | None] = None
+    """None, or "below"."""
     multiple: ClassVar[int] = 1
+    """What height and width at the cell's own scale must be divisible by."""
     sampling: ClassVar[str] = "scheduled"
     """How the model is trained by default: a name in `msrnn.sampling.SCHEDULES`."""
     ms_name: ClassVar[str | None] = None

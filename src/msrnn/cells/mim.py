@@ -37,8 +37,8 @@ class MIM(PredRNN):
         self, x: Tensor, state: State, m: Tensor, previous: Tensor
     ) -> tuple[Tensor, State, Tensor, Inner]:
         h, c, n, s = state
-        difference, n = self.non_stationary(x - previous, n)
-        trend, s = self.stationary(difference, c, s)
+        detrended, n = self.non_stationary(x - previous, n)
+        trend, s = self.stationary(detrended, c, s)
         i, g, o = (self.conv_x2h(x) + self.conv_h2h(h)).chunk(3, dim=1)
         delta_c = gated_input(i, g)
         c = trend + delta_c
@@ -46,13 +46,13 @@ class MIM(PredRNN):
         h, o = self.output(o, c, m)
         return h, (h, c, n, s), m, Inner(o, delta_c, delta_m)
 
-    def non_stationary(self, d: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
-        i, f, g = (self.conv_x2h_n(d) + self.conv_n2h_n(n)).chunk(3, dim=1)
+    def non_stationary(self, difference: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, g = (self.conv_x2h_n(difference) + self.conv_n2h_n(n)).chunk(3, dim=1)
         n = lstm_update(i, f, g, n)
-        return torch.sigmoid(self.conv_diff2o(d) + self.conv_n2o(n)) * torch.tanh(n), n
+        return torch.sigmoid(self.conv_diff2o(difference) + self.conv_n2o(n)) * torch.tanh(n), n
 
-    def stationary(self, difference: Tensor, c: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-        i, f, g, o = (self.conv_x2h_s(difference) + self.conv_c2h_s(c)).chunk(4, dim=1)
+    def stationary(self, detrended: Tensor, c: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, g, o = (self.conv_x2h_s(detrended) + self.conv_c2h_s(c)).chunk(4, dim=1)
         s = lstm_update(i, f, g, s)
         return torch.sigmoid(o + self.conv_s2o(s)) * torch.tanh(s), s
 

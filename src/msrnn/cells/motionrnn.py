@@ -50,8 +50,11 @@ class MotionGRU(nn.Module):
         return g * h + (1 - g) * decoded, (f, d)
 
 
-class Motion(PredRNN):
-    """Mixin: the cell that follows it in the class statement, with a MotionGRU after it and a highway around both."""
+_UNIT = ("conv_enc", "conv_u", "conv_r", "conv_z", "conv_hm", "conv_dec", "deconv_dec", "conv_g")
+
+
+class BottomMotionRNN(PredRNN):
+    """Layer 0 of MotionRNN: an ST-LSTM with a MotionGRU after it and a highway around both."""
 
     multiple = 2
     mended = "MotionRNN's warp is mended (zero flow is the identity; samples and pixels are not mixed)"
@@ -74,15 +77,10 @@ class Motion(PredRNN):
     def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
         """The released MotionGRU's weights stand among the cell's own."""
         name, tensor = super().from_released(name, tensor)
-        of_unit = name.split(".")[0] in dict(MotionGRU(4).named_children())
-        return f"motion.{name}" if of_unit else name, tensor
+        return f"motion.{name}" if name.split(".")[0] in _UNIT else name, tensor
 
 
-class BottomMotionRNN(Motion, PredRNN):
-    """Layer 0 of MotionRNN, on an ST-LSTM."""
-
-
-class MotionRNN(Motion, MIM):
+class MotionRNN(BottomMotionRNN, MIM):
     """MIM with a MotionGRU and a motion highway (Wu et al. 2021, https://arxiv.org/abs/2103.02243).
 
     Layer 0 stands on an ST-LSTM, as in MIM; the last layer, without highway, is plain MIM.

@@ -4,6 +4,13 @@ from torch import Tensor
 from msrnn.attention import local_attention
 from msrnn.cells.base import Cell, State, lstm_update
 
+_RENAMED = {
+    "LA.conv1": "conv_query",
+    "LA.conv2": "conv_key",
+    "LA.conv3": "conv_value",
+    "c_m_ms_mt": "conv_c_m_ms_mt",
+}
+
 
 class PrecipLSTM(Cell):
     """ST-LSTM with local attention on its input and two more memories: ms (meteorology in space) and mt (in time).
@@ -58,11 +65,5 @@ class PrecipLSTM(Cell):
     @classmethod
     def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
         name, tensor = super().from_released(name, tensor)
-        for released, ours in {
-            "LA.conv1": "conv_query",
-            "LA.conv2": "conv_key",
-            "LA.conv3": "conv_value",
-            "c_m_ms_mt": "conv_c_m_ms_mt",
-        }.items():
-            name = name.replace(f"{released}.", f"{ours}.") if name.startswith(released) else name
-        return name, tensor
+        module, _, kind = name.rpartition(".")
+        return f"{_RENAMED.get(module, module)}.{kind}", tensor

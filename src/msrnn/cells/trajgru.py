@@ -54,4 +54,5 @@ class TrajGRU(Cell):
 
     @classmethod
     def options_from_released(cls, weights: Mapping[str, Tensor]) -> dict[str, Any]:
-        return {"links": weights["_conv_flow.bias"].numel() // 2}
+        flow = weights.get("_conv_flow.bias")
+        return {} if flow is None else {"links": flow.numel() // 2}

@@ -1,0 +1,77 @@
+"""Moving digits: handwritten digits bouncing in a frame (Srivastava et al. 2015, https://arxiv.org/abs/1502.04681)."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from msrnn.randomness import generator
+
+
+class MovingDigits(Dataset[Tensor]):
+    """Sequences (time, 1, y, x) in [0, 1], generated on the fly; each is a function of (seed, purpose, index).
+
+    Digits start anywhere, move straight in a random direction by a random `speed` (share of the free range per frame),
+    are reflected at the border, and overlap by maximum.
+
+    Args:
+        digits: (digit, y, x) float32 in [0, 1].
+        samples: how many sequences; any index below it can be asked for, in any order.
+        length: frames of a sequence.
+        size: height and width of a frame in pixels.
+        number: digits in a frame.
+        speed: least and greatest speed.
+        whole_pixels: digits stand on whole pixels, as in the field's fixed test file; otherwise between them too.
+        seed, purpose: what the random draws are keyed with.
+    """
+
+    def __init__(
+        self,
+        digits: np.ndarray,
+        samples: int,
+        length: int,
+        size: tuple[int, int] = (64, 64),
+        number: int = 2,
+        speed: tuple[float, float] = (0.08, 0.12),
+        whole_pixels: bool = True,
+        seed: int = 0,
+        purpose: str = "train",
+    ) -> None:
+        self.digits = digits
+        self.samples = samples
+        self.length = length
+        self.size = size
+        self.number = number
+        self.speed = speed
+        self.whole_pixels = whole_pixels
+        self.seed = seed
+        self.purpose = purpose
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __getitem__(self, index: int) -> Tensor:
+        draw = generator(self.seed, self.purpose, index)
+        frames = np.zeros((self.length, *self.size), np.float32)
+        free = np.array(self.size) - self.digits.shape[1:]
+        for digit in self.digits[draw.integers(len(self.digits), size=self.number)]:
+            angle, speed = draw.uniform(0, 2 * np.pi), draw.uniform(*self.speed)
+            direction = np.array((np.sin(angle), np.cos(angle)))
+            unfolded = draw.random(2) + speed * direction * np.arange(self.length)[:, None]
+            path = (1 - np.abs(unfolded % 2 - 1)) * free  # reflection: a triangle wave
+            for frame, corner in zip(frames, path.round() if self.whole_pixels else path, strict=True):
+                _paste(frame, digit, corner)
+        return torch.from_numpy(frames).unsqueeze(1)
+
+
+def _paste(frame: np.ndarray, digit: np.ndarray, corner: np.ndarray) -> None:
+    """Put `digit` into `frame` with its upper left pixel at `corner` (y, x), by maximum, bilinear between pixels."""
+    (top, left), (below, right) = corner.astype(int), corner % 1
+    if below or right:
+        padded = np.pad(digit, ((1, 1), (1, 1)))
+        digit = (
+            (1 - below) * ((1 - right) * padded[1:, 1:] + right * padded[1:, :-1])
+            + below * ((1 - right) * padded[:-1, 1:] + right * padded[:-1, :-1])
+        ).astype(np.float32)
+    area = frame[top : top + digit.shape[0], left : left + digit.shape[1]]
+    np.maximum(area, digit[: area.shape[0], : area.shape[1]], out=area)

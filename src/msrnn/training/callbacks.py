@@ -1,0 +1,98 @@
+"""What a training leaves in its run directory."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities import rank_zero_only
+from safetensors.torch import save_file
+
+from msrnn.files import written
+
+
+class JSONLines(Logger):
+    """Metrics as one JSON object per line, with the number of optimiser steps done.
+
+    Lines beyond `first_step`, which an interrupted run wrote after its last checkpoint, are taken out.
+    """
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        super().__init__()
+        self.path = path
+        if path.exists():
+            kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first_step]
+            with written(path) as partial:
+                partial.write_text("".join(f"{line}\n" for line in kept))
+
+    @property
+    def name(self) -> str:
+        return "metrics"
+
+    @property
+    def version(self) -> int:
+        return 0
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Settings stand in settings.yaml."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Append a line; Lightning numbers steps from 0."""
+        values = {name: value for name, value in metrics.items() if name != "epoch"}
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": (step or 0) + 1} | values) + "\n")
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are whole or not there, and are read without executing pickled code."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike[str], *_: Any, **__: Any) -> None:
+        with written(Path(path)) as partial:
+            torch.save(checkpoint, partial)
+
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return checkpoint
+
+
+class BestWeights(Callback):
+    """Writes the model's weights whenever validation found none better."""
+
+    def __init__(self, path: Path, monitor: str) -> None:
+        self.path = path
+        self.monitor = monitor
+        self.best = float("inf")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        score = float(trainer.callback_metrics[self.monitor])
+        if trainer.is_global_zero and score < self.best:
+            self.best = score
+            model: torch.nn.Module = pl_module.model  # type: ignore[assignment]
+            with written(self.path) as partial:
+                save_file({name: weight.contiguous() for name, weight in model.state_dict().items()}, partial)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+
+class Progress(TQDMProgressBar):
+    """One bar for the whole training, which is one epoch of Lightning's."""
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        super().on_train_epoch_start(trainer)
+        self.train_progress_bar.set_description("training")
+
+    def get_metrics(self, *arguments: Any) -> dict[str, Any]:
+        metrics = super().get_metrics(*arguments)
+        metrics.pop("v_num", None)
+        return metrics

@@ -1,0 +1,202 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import msrnn
+from msrnn.cli import main
+
+SMALL = [
+    "--data.size=[16,16]",
+    "--data.digit-size=8",
+    "--data.epoch-samples=8",
+    "--data.validation-samples=2",
+    "--data.test-samples=3",
+    "--context=2",
+    "--horizon=2",
+    "--epochs=1",
+    "--device=cpu",
+]
+
+
+def refused(capsys, *arguments) -> str:
+    """The one line that the command answers before it exits with 2."""
+    with pytest.raises(SystemExit) as exit_:
+        main([str(argument) for argument in arguments])
+    assert exit_.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("msrnn: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "first"
+    main(["train", "--model=ms-convlstm", "--model.hidden-channels=4", "--data=moving-mnist", *SMALL, f"--out={path}"])
+    return path
+
+
+@pytest.fixture
+def frames(tmp_path):
+    path = tmp_path / "frames.npy"
+    np.save(path, np.random.default_rng(0).random((3, 16, 20), np.float32))
+    return path
+
+
+def test_evaluate(run, capsys):
+    main(["evaluate", str(run), "--device=cpu"])
+    table = capsys.readouterr().out
+    assert "3 sequences; 2 frames given, 2 scored" in table
+    assert (run / "scores.txt").read_text() == table
+    rows = (run / "scores.csv").read_text().splitlines()
+    assert rows[0] == "model,score,lead,value"
+    assert len(rows) == 1 + 3 * 4 * 3
+    main(["evaluate", str(run), "--device=cpu", "--horizon=4", "--data.test-samples", "2", "--data.size=[20,16]"])
+    assert "2 sequences; 2 frames given, 4 scored" in capsys.readouterr().out
+
+
+def test_evaluate_on_the_fixed_file(run, tmp_path, capsys):
+    np.save(tmp_path / "fixed.npy", np.zeros((20, 2, 64, 64), np.uint8))
+    main(["evaluate", str(run), "--device=cpu", f"--data.test-file={tmp_path / 'fixed.npy'}"])
+    assert "2 sequences" in capsys.readouterr().out
+
+
+def test_predict(run, frames, tmp_path, capsys):
+    output = tmp_path / "new" / "forecast.npy"
+    main(["predict", str(run), "--input", str(frames), "--output", str(output), "--horizon", "5", "--device", "cpu"])
+    assert "(5, 16, 20) float32 forecast after" in capsys.readouterr().err
+    expected = msrnn.load(run, device="cpu").predict(np.load(frames), 5)
+    np.testing.assert_array_equal(np.load(output), expected)
+    assert "exists: choose another name, or add --overwrite" in refused(
+        capsys, "predict", run, "--input", frames, "--output", output
+    )
+    main(["predict", str(run), "--input", str(frames), "--output", str(output), "--overwrite", "--device=cpu"])
+    assert np.load(output).shape == (2, 16, 20)
+
+
+def test_predict_says_how_it_scales_and_reads_npz(run, tmp_path, capsys):
+    np.savez(tmp_path / "frames.npz", np.zeros((2, 2, 1, 8, 8), np.uint8))
+    main(["predict", str(run), "--input", str(tmp_path / "frames.npz"), "--output", str(tmp_path / "out.npy")])
+    assert "uint8 scaled by 255" in capsys.readouterr().err
+    assert np.load(tmp_path / "out.npy").shape == (2, 2, 1, 8, 8)
+
+
+def test_predict_writes_an_animation(run, frames, tmp_path):
+    main(["predict", str(run), "--input", str(frames), "--output", str(tmp_path / "forecast.gif"), "--horizon=4"])
+    with Image.open(tmp_path / "forecast.gif") as image:
+        assert image.n_frames == 7
+        seen = []
+        for number in range(7):
+            image.seek(number)
+            seen.append(np.asarray(image.convert("RGB")))
+    assert not np.array_equal(seen[0], seen[1])
+
+
+def test_train_resumes(run, capsys):
+    main(["train", "--resume", "--out", str(run)])
+    assert "hidden_channels" in refused(capsys, "train", "--resume", "--out", run, "--model.hidden-channels=8")
+
+
+def test_recipe(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "model: {name: trajgru, hidden_channels: 4, options: {links: 2}, scales: [1, 2]}\n"
+        "data: {size: [16, 16], digit_size: 8, epoch_samples: 8, validation_samples: 2}\n"
+        "context: 2\nhorizon: 1\nepochs: 1\n"
+    )
+    main(["train", "--config", str(recipe), "--out", str(tmp_path / "run"), "--horizon", "2", "--device=cpu"])
+    predictor = msrnn.load(tmp_path / "run", device="cpu")
+    assert predictor.settings.horizon == 2
+    assert predictor.model.pyramid.scales == (1, 2)
+
+
+def test_bad_usage(run, frames, tmp_path, capsys):
+    nothing = tmp_path / "nothing"
+    train = ["train", "--out", nothing, *SMALL]
+    output = ["--output", tmp_path / "out.npy"]
+    for arguments, message in [
+        ([], "expected"),
+        (["tarin"], "train"),
+        ([*train, "--model", "ms-predrn"], "no model 'ms-predrn'; choose from convlstm, mim"),
+        ([*train], "model.name"),
+        (["train", "--model", "ms-mim"], "out"),
+        ([*train, "--model", "ms-mim", "--nothing", "1"], "--nothing"),
+        ([*train, "--model", "ms-mim", "--loss", "l3"], "'paper', 'mse', 'balanced', 'gdl'"),
+        ([*train, "--model", "ms-mim", "--data", "kth"], "moving-mnist"),
+        ([*train, "--model", "ms-mim", "--epochs", "many"], "many"),
+        ([*train, "--model", "ms-mim", "--horizon", "0"], "horizon=0 must be at least 1"),
+        ([*train, "--model", "ms-mim", "--model.options.links", "3"], "no option links for ms-mim"),
+        ([*train, "--model", "ms-mim", "--model.scales", "[1,3]"], "differ by a factor of 2"),
+        ([*train, "--model", "ms-mim", "--data.digits", nothing], "no MNIST digits in"),
+        ([*train, "--model", "ms-mim", "--data.digit-size", "17"], "digit_size=17 must be between 1 and"),
+        ([*train, "--model", "ms-mim", "--init-from", nothing], "no such directory"),
+        ([*train, "--model", "ms-mim", "--config", nothing], "nothing"),
+        (["train", "--model", "ms-mim", "--out", run], "exists: choose another --out"),
+        (["train", "--resume", "--out", nothing], "no such directory"),
+        (["evaluate", nothing], "no run directory"),
+        (["evaluate", tmp_path], "no settings.yaml in it"),
+        (["evaluate", run, "--data.test-file", nothing], "there is no"),
+        (["evaluate", run, "--horizon", "0"], "horizon=0"),
+        (["predict", run, *output], "input"),
+        (["predict", run, "--input", nothing, *output], "there is no such file"),
+        (["predict", run, "--input", tmp_path, *output], "is a folder"),
+        (["predict", run, "--input", run / "settings.yaml", *output], "is no .npy or .npz file"),
+        (["predict", run, "--input", frames, *output, "--horizon", "0"], "at least 1 frame"),
+        (["predict", run, "--input", frames, "--output", tmp_path / "out.mov"], ".npy or .gif"),
+        (["predict", run, "--input", frames, "--output", "/proc/nothing/out.npy"], "cannot be written"),
+        (["predict", nothing, "--input", frames, *output], "no run directory"),
+    ]:  # fmt: skip
+        assert message in refused(capsys, *arguments), arguments
+    assert not nothing.exists()
+    assert not (tmp_path / "out.npy").exists()
+
+
+def test_damaged_files(run, frames, tmp_path, capsys):
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for name in ("settings.yaml", "weights.safetensors"):
+        (damaged / name).write_bytes((run / name).read_bytes())
+    predict = ["predict", damaged, "--input", frames, "--output", tmp_path / "out.npy"]
+    (damaged / "weights.safetensors").write_bytes(b"\0" * 20)
+    assert "weights.safetensors is damaged" in refused(capsys, *predict)
+    (damaged / "weights.safetensors").unlink()
+    assert "has no weights yet" in refused(capsys, *predict)
+    assert "has no checkpoint to resume from" in refused(capsys, "train", "--resume", "--out", damaged)
+    (damaged / "checkpoints").mkdir()
+    (damaged / "checkpoints" / "last.ckpt").write_bytes(b"no checkpoint")
+    assert "last.ckpt is damaged" in refused(capsys, "train", "--resume", "--out", damaged)
+    (damaged / "settings.yaml").write_text("[1, 2")
+    assert "settings.yaml is damaged" in refused(capsys, *predict)
+    (tmp_path / "frames.npz").write_bytes(b"PK\3\4 damaged")
+    predict[3] = tmp_path / "frames.npz"
+    assert "is no .npy or .npz file" in refused(capsys, *predict)
+    np.save(tmp_path / "nan.npy", np.full((2, 4, 4), np.nan))
+    predict[1:4] = run, "--input", tmp_path / "nan.npy"
+    assert "32 values are NaN or infinite, the first at index (0, 0, 0)" in refused(capsys, *predict)
+    np.savez(tmp_path / "two.npz", a=np.zeros(2), b=np.zeros(2))
+    predict[3] = tmp_path / "two.npz"
+    assert "holds 2 arrays (a, b): expected one" in refused(capsys, *predict)
+
+
+def test_out_that_cannot_be_made(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "run"
+    assert "cannot be written" in refused(capsys, "train", "--model", "convlstm", "--out", out, *SMALL)
+
+
+def test_help_needs_no_torch():
+    code = (
+        "import sys\nfrom msrnn.cli import main\n"
+        "for arguments in (['--help'], ['train', '--help'], ['predict', '--help'], ['evaluate', '--help']):\n"
+        "    try: main(arguments)\n"
+        "    except SystemExit as exit: assert not exit.code\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules, 'heavy'\n"
+    )
+    text = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    assert "--init-from" in text
+    assert "--data.digits" in text
+    assert "_" not in "".join(word for word in text.split() if word.startswith("--"))
+    assert max(map(len, text.splitlines())) <= 100

@@ -1,0 +1,247 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+import msrnn
+from msrnn.data import open_split
+from msrnn.evaluation import evaluate
+from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError
+from msrnn.training.loading import TrainingBatches, training_loader
+from msrnn.training.module import Training, learning_rate_factor
+from msrnn.training.run import train
+
+
+def small(**options) -> RunSettings:
+    """Two validations, three steps each, on 16x16 frames."""
+    data = {"size": (16, 16), "digit_size": 8, "epoch_samples": 12, "validation_samples": 3, "test_samples": 5}
+    model = {"name": "ms-convlstm", "hidden_channels": 4} | options.pop("model", {})
+    settings = {"context": 2, "horizon": 2, "epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "device": "cpu"}
+    return RunSettings(
+        model=ModelSettings(**model), data=DataSettings(**data | options.pop("data", {})), **settings | options
+    )
+
+
+def weights(directory):
+    return load_file(directory.weights_file)
+
+
+def metrics(directory):
+    return [json.loads(line) for line in directory.metrics_file.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return train(small(), tmp_path_factory.mktemp("runs") / "first")
+
+
+def test_what_a_run_leaves(finished):
+    names = {path.name for path in finished.path.iterdir()}
+    assert names == {"settings.yaml", "weights.safetensors", "metrics.jsonl", "checkpoints", "tensorboard"}
+    assert {path.name for path in finished.checkpoints.iterdir()} == {"best.ckpt", "last.ckpt"}
+    document = yaml.safe_load(finished.settings_file.read_text())
+    assert document["versions"]["torch"] == torch.__version__
+    assert finished.settings() == small()
+    lines = metrics(finished)
+    validations = [line for line in lines if "validation/mse" in line]
+    assert [line["step"] for line in validations] == [3, 6]
+    training = [line for line in lines if "train/loss" in line]
+    assert [line["step"] for line in training] == [6]
+    assert training[0]["train/gradient_norm"] > 0
+    assert training[0]["train/clipped"] == 0
+    assert 0 <= training[0]["train/truth"] < 1
+
+
+def test_checkpoints_are_read_without_pickled_code(finished):
+    checkpoint = torch.load(finished.last_checkpoint, weights_only=True)
+    assert checkpoint["global_step"] == 6
+    best = torch.load(finished.checkpoints / "best.ckpt", weights_only=True)["state_dict"]
+    for name, weight in weights(finished).items():
+        assert best[f"model.{name}"].equal(weight)
+
+
+def test_training_is_a_function_of_the_seed(finished, tmp_path):
+    again = train(small(), tmp_path / "again")
+    torch.testing.assert_close(weights(again), weights(finished), rtol=0, atol=0)
+    other = train(small(seed=1), tmp_path / "other")
+    assert not weights(other)["embed.weight"].equal(weights(finished)["embed.weight"])
+
+
+def test_accumulation_and_workers_change_nothing(finished, tmp_path):
+    parts = train(small(accumulate=2, workers=1), tmp_path / "parts")
+    torch.testing.assert_close(weights(parts), weights(finished), rtol=1e-4, atol=1e-5)
+
+
+class StopError(Exception):
+    pass
+
+
+def test_interrupted_equals_uninterrupted(finished, tmp_path, monkeypatch):
+    step = Training.training_step
+
+    def interrupted(self, batch, number):
+        if self.global_step == 4:
+            raise StopError
+        return step(self, batch, number)
+
+    monkeypatch.setattr(Training, "training_step", interrupted)
+    with pytest.raises(StopError):
+        train(small(), tmp_path / "run")
+    monkeypatch.setattr(Training, "training_step", step)
+    resumed = train(small(), tmp_path / "run", resume=True)
+    torch.testing.assert_close(weights(resumed), weights(finished), rtol=0, atol=0)
+    ours, whole = (torch.load(run.last_checkpoint, weights_only=True) for run in (resumed, finished))
+    torch.testing.assert_close(ours["optimizer_states"], whole["optimizer_states"], rtol=0, atol=0)
+    assert metrics(resumed) == metrics(finished)
+
+
+def test_a_run_is_never_written_over(finished):
+    before = finished.metrics_file.read_text()
+    with pytest.raises(SettingsError, match="exists: choose another --out, or continue that run with --resume"):
+        train(small(), finished.path)
+    assert finished.metrics_file.read_text() == before
+
+
+def test_fine_tuning_starts_from_the_weights(finished, tmp_path):
+    tuned = train(small(learning_rate=1e-12, epochs=1), tmp_path / "tuned", init_from=str(finished.path))
+    torch.testing.assert_close(weights(tuned), weights(finished), rtol=0, atol=1e-6)
+    with pytest.raises(SettingsError, match=r"holds another model: embed\.bias is \[4\] there, \[8\] here"):
+        train(small(model={"hidden_channels": 8}), tmp_path / "other", init_from=str(finished.path))
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model": {"name": "ms-predrnn-v2"}},
+        {"loss": "gdl", "schedule": "cosine", "warmup": 0.3},
+        {"loss": "balanced", "precision": "bf16"},
+        {"loss": "mse", "precision": "64"},
+        {"horizon": 1, "context": 1, "data": {"size": (13, 17)}},
+    ],
+)
+def test_other_settings_train(options, tmp_path):
+    run = train(small(epochs=1, **options), tmp_path / "run")
+    lines = metrics(run)
+    assert all(np.isfinite(value) for line in lines for name, value in line.items() if "ssim" not in name)
+    assert lines[-1]["validation/mse"] > 0
+
+
+def test_early_stopping(tmp_path):
+    run = train(small(epochs=4, patience=1, learning_rate=1e-12), tmp_path / "run")
+    assert metrics(run)[-1]["step"] < 12
+
+
+def test_gradients_that_explode_are_clipped_and_counted(tmp_path):
+    run = train(small(epochs=1, clip=1e-6), tmp_path / "run")
+    assert all(line["train/clipped"] == 1 for line in metrics(run) if "train/clipped" in line)
+
+
+def test_a_gradient_that_is_not_finite_stops_the_training(tmp_path):
+    with pytest.raises(FloatingPointError, match="not finite at step"):
+        train(small(learning_rate=1e30), tmp_path / "run")
+
+
+def test_batches_are_a_function_of_the_step():
+    settings = small(accumulate=2)
+    batches = list(TrainingBatches(settings, 0))
+    assert [sample for batch in batches for sample in batch] == list(range(24))
+    assert [len(batch) for batch in batches] == [2] * 12
+    assert list(TrainingBatches(settings, 4)) == batches[8:]
+    data = open_split(settings.data, "train", settings.length, 24, 0)
+    samples, frames = next(iter(training_loader(data, settings, 4)))
+    assert samples.tolist() == [16, 17]
+    assert frames[1].equal(data[17])
+
+
+def test_learning_rate():
+    constant = small()
+    assert [learning_rate_factor(constant, p) for p in (0, 0.5, 1)] == [1, 1, 1]
+    linear = small(schedule="linear", warmup=0.2)
+    np.testing.assert_allclose([learning_rate_factor(linear, p) for p in (0, 0.1, 0.2, 0.6, 1)], [0, 0.5, 1, 0.5, 0])
+    cosine = small(schedule="cosine")
+    np.testing.assert_allclose([learning_rate_factor(cosine, p) for p in (0, 0.5, 1)], [1, 0.5, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizon": 0}, "horizon=0 must be at least 1"),
+        ({"epochs": 0}, "epochs=0 must be positive"),
+        ({"accumulate": 3}, "accumulate=3 must divide batch_size=4"),
+        ({"warmup": 1}, "warmup=1"),
+        ({"data": {"test_file": "x.npy"}, "context": 15, "horizon": 10}, "exceed the 20 frames"),
+    ],
+)
+def test_settings_that_are_not_possible(options, message):
+    with pytest.raises(SettingsError, match=message):
+        small(**options)
+
+
+def test_predict(finished):
+    predictor = msrnn.load(finished.path, device="cpu")
+    frames = open_split(small().data, "test", 4, 5, 0)[0].numpy()
+    forecast = predictor.predict(frames[:2], horizon=3)
+    assert forecast.shape == (3, 1, 16, 16)
+    assert forecast.dtype == np.float32
+    expected = predictor.model.forecast(torch.from_numpy(frames[None, :2]), 3)[0].clamp(0, 1).numpy()
+    np.testing.assert_array_equal(forecast, expected)
+    np.testing.assert_array_equal(predictor.predict(frames[:2, 0], 3), forecast[:, 0])
+    np.testing.assert_array_equal(predictor.predict(np.stack([frames[:2]] * 2), 3)[1], forecast)
+    assert predictor.predict(frames[:1]).shape == (2, 1, 16, 16)
+    bytes_ = (255 * frames[:2]).astype(np.uint8)
+    as_bytes = predictor.predict(bytes_, 3)
+    assert as_bytes.dtype == np.uint8
+    np.testing.assert_allclose(as_bytes / 255, predictor.predict((bytes_ / 255).astype(np.float32), 3), atol=0.002)
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (np.zeros((4, 4)), r"frames must be \(time, y, x\)"),
+        (np.zeros((2, 3, 8, 8)), "3 channels, the model wants 1"),
+        (np.full((2, 8, 8), np.nan), r"128 values are NaN or infinite, the first at index \(0, 0, 0\)"),
+        (np.array([[[0.0, np.inf]]]), r"1 values are NaN or infinite, the first at index \(0, 0, 1\)"),
+        (np.full((2, 8, 8), 2.0), r"must lie in \[0, 1\], got 2 to 2"),
+        (np.full((2, 8, 8), -1), "must not be negative"),
+        (np.full((2, 8, 8), "a"), "must be numbers"),
+        (np.zeros((0, 8, 8)), "empty"),
+    ],
+)
+def test_frames_that_cannot_be_predicted_from(finished, frames, message):
+    with pytest.raises(ValueError, match=message):
+        msrnn.load(finished.path, device="cpu").predict(frames)
+
+
+def test_evaluation_beside_baselines(finished):
+    settings = small()
+    predictor = msrnn.load(finished.path, device="cpu")
+    evaluation = evaluate(predictor, settings, batch_size=2)
+    test = open_split(settings.data, "test", 4, 5, 0)
+    truth = np.stack([test[number].numpy() for number in range(5)])
+    last, future = truth[:, 1:2], truth[:, 2:]
+    model = np.stack([predictor.predict(sequence[:2]) for sequence in truth])
+    for name, forecast in (
+        ("model", model),
+        ("persistence", last),
+        ("best constant image", future.mean(axis=(0, 1))),
+    ):
+        scores = evaluation.scores[name]
+        np.testing.assert_allclose(scores["mse"], ((forecast - future) ** 2).mean(axis=(0, 2, 3, 4)), rtol=1e-5)
+        np.testing.assert_allclose(scores["mae"], np.abs(forecast - future).mean(axis=(0, 2, 3, 4)), rtol=1e-5)
+    again = evaluate(predictor, settings, batch_size=5)
+    for name, scores in evaluation.scores.items():
+        for score, values in scores.items():
+            np.testing.assert_allclose(again.scores[name][score], values, rtol=1e-3)
+
+
+def test_the_table_is_at_most_80_columns_wide(finished):
+    evaluation = evaluate(msrnn.load(finished.path, device="cpu"), small(horizon=12))
+    lines = evaluation.table().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[2].split()[0] == "1"
+    assert float(lines[2].split()[1]) == pytest.approx(evaluation.scores["model"]["mse"][0], abs=6e-5)
+    assert lines[14].startswith("mean")
