@@ -97,6 +97,7 @@ def test_predict_writes_an_animation(run, frames, tmp_path):
 
 def test_train_resumes(run, capsys):
     main(["train", "--resume", "--out", str(run)])
+    assert "next: msrnn evaluate" in capsys.readouterr().err
     assert "hidden_channels" in refused(capsys, "train", "--resume", "--out", run, "--model.hidden-channels=8")
 
 

@@ -3,58 +3,19 @@
 import json
 import os
 import re
-import warnings
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import msrnn
 from conftest import folder, frames, tiny_model
 from msrnn.models import MODELS
+from msrnn.training.losses import paper
+from parity import VECTORS, compare, load, named, read_vectors
 
-SKIPS = {"-WO-Skip": "none", "-UNet3+": "unet3+", "-FC": "full"}
-FOLDER = os.environ.get("MSRNN_REFERENCE_VECTORS")
 OURS = Path(__file__).parent / "vectors"
-
-
-def paper_loss(predictions, frames):
-    error = predictions - frames[:, 1:]
-    return (error.square() + error.abs()).sum(dim=(2, 3, 4)).mean()
-
-
-def named(path):
-    """The model and the options that a file name stands for."""
-    for ending, skips in SKIPS.items():
-        if path.stem.endswith(ending):
-            return path.stem.removesuffix(ending).lower(), {"skips": skips}
-    return path.stem.lower(), {}
-
-
-VECTORS = [path for path in sorted(Path(FOLDER).glob("*.safetensors")) if named(path)[0] in MODELS] if FOLDER else []
-
-
-def read_vectors(path):
-    """Tensors by group, model name, options and metadata of a file of vectors."""
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata()
-    name, options = named(path)
-    if "preciplstm" in name:
-        options["window"] = int(metadata["preciplstm_window"])
-    tensors = load_file(path)
-    groups = {
-        group: {key.removeprefix(f"{group}/"): t for key, t in tensors.items() if key.startswith(f"{group}/")}
-        for group in ("weights", "grads")
-    }
-    return tensors | groups, name, options, metadata
-
-
-def load(tensors, name, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return msrnn.from_reference(tensors, name, **options)
 
 
 def test_the_folder_of_vectors_has_our_models():
@@ -66,32 +27,23 @@ def test_the_folder_of_vectors_has_our_models():
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
 def test_parity_with_the_released_code(path):
-    tensors, name, options, metadata = read_vectors(path)
-    model = load(tensors["weights"], name, **options)
-    # from_reference sorts and lays out gradients as it does weights
-    zeros = {key: torch.zeros_like(weight) for key, weight in tensors["weights"].items()}
-    expected = load(zeros | tensors["grads"], name, **options)
-    predictions, auxiliary = model(tensors["frames"], context=int(metadata["input_length"]))
-    loss = paper_loss(predictions, tensors["frames"]) + auxiliary
-    loss.backward()
-    assert (predictions - tensors["predictions"]).abs().max() <= 1e-5 * max(1, tensors["predictions"].abs().max())
-    torch.testing.assert_close(loss.reshape(1), tensors["loss"], rtol=1e-5, atol=0)
-    for (key, parameter), (_, grad) in zip(model.named_parameters(), expected.named_parameters(), strict=True):
-        assert (parameter.grad - grad).norm() <= 1e-4 * grad.norm(), key
-    dropped = sum(tensors["weights"][key].numel() for key in json.loads(metadata["no_gradient"]))
-    ours = sum(parameter.numel() for parameter in model.parameters())
-    if name.removeprefix("ms-") not in ("mim", "motionrnn"):  # they have lost a forget gate too
-        assert ours == int(metadata["parameters"]) - dropped
+    agreement = compare(path)
+    assert agreement.prediction <= 1e-5
+    assert agreement.loss <= 1e-5
+    assert agreement.gradient <= 1e-4
+    if named(path)[0].removeprefix("ms-") not in ("mim", "motionrnn"):  # they have lost a forget gate too
+        assert agreement.parameters == int(read_vectors(path).metadata["parameters"]) - agreement.unused
 
 
 @pytest.mark.parametrize("released", ["predrnn++", "mim", "motionrnn"])
 def test_only_weights_that_feed_nothing_are_dropped(released):
     folder("MSRNN_REFERENCE_VECTORS")
     path = next(path for path in VECTORS if path.stem.lower() == released)
-    tensors, name, options, metadata = read_vectors(path)
-    for key in json.loads(metadata["no_gradient"]):
-        del tensors["weights"][key]
-    assert load(tensors["weights"], name, **options).forecast(tensors["frames"], 1).isfinite().all()
+    vectors = read_vectors(path)
+    for key in json.loads(vectors.metadata["no_gradient"]):
+        del vectors.weights[key]
+    model = load(vectors.weights, vectors.name, **vectors.options)
+    assert model.forecast(vectors.tensors["frames"], 1).isfinite().all()
 
 
 def own_weights(model):
@@ -107,7 +59,7 @@ def own_numbers(name):
     own_weights(model)
     x = frames(1, 5, 1, 8, 8)
     predictions, auxiliary = model(x, context=2)
-    loss = paper_loss(predictions, x) + auxiliary
+    loss = paper(predictions, x[:, 1:]) + auxiliary
     loss.backward()
     norms = torch.stack([parameter.grad.norm() for parameter in model.parameters()])
     return {"frames": x, "predictions": predictions.detach(), "loss": loss.detach().reshape(1), "gradient_norms": norms}
@@ -207,7 +159,7 @@ def test_wrong_weights():
 @pytest.mark.parametrize("released", ["TrajGRU", "MS-MotionRNN"])
 def test_mended_operators_warn_once(released):
     path = folder("MSRNN_REFERENCE_VECTORS") / f"{released}.safetensors"
-    weights = read_vectors(path)[0]["weights"]
+    weights = read_vectors(path).weights
     with pytest.warns(UserWarning, match=r"mended.*differ from those of the released code") as caught:
         msrnn.from_reference(weights, released.lower())
     assert len(caught) == 1

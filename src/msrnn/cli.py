@@ -62,6 +62,7 @@ def _run(argv: list[str]) -> None:
         from msrnn.training.run import train
 
         train(run_settings(training, options), options.out, options.resume, options.init_from)
+        sys.stderr.write(f"{options.out}: trained; next: msrnn evaluate {options.out}\n")
     elif parsed.command == "evaluate":
         evaluate(**(vars(options) | {"data": _group(argv, "--data.")}))
     else:

@@ -1,6 +1,7 @@
 """A trained model's scores on held-out sequences, beside what a forecast has to beat."""
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,8 @@ SHORT = {"model": "model", "persistence": "pers.", "best constant image": "const
 
 def _short(value: float) -> str:
     """Four digits at most, without the zero before the point."""
-    return f"{value:.{4 if abs(value) < 1 else 2}f}".replace("0.", ".", 1)[:5]
+    text = f"{value:.{4 if abs(value) < 1 else 2}f}"
+    return re.sub(r"^(-?)0\.", r"\1.", text)[:5]
 
 
 def evaluate(

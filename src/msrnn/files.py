@@ -12,7 +12,10 @@ def written(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
+        partial.chmod(mode)  # some libraries make files that nobody else may read
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)

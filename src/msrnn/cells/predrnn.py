@@ -18,7 +18,7 @@ class PredRNN(Cell):
     """ST-LSTM: an LSTM with a second, spatiotemporal memory m that climbs the layers.
 
     Wang et al. 2017, "PredRNN: Recurrent Neural Networks for Predictive Learning using Spatiotemporal LSTMs",
-    https://papers.nips.cc/paper/6689.
+    https://papers.neurips.cc/paper/2017/hash/e5f6ad6ce374177eef023bf5d0c018b6-Abstract.html.
     """
 
     states = 2

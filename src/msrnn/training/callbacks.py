@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,15 @@ class BestWeights(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
+
+
+class Lines(Callback):
+    """One line per validation, where there is no terminal for a bar."""
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        scores = {name: f"{float(value):.4g}" for name, value in trainer.callback_metrics.items() if "valid" in name}
+        text = ", ".join(f"{name.removeprefix('validation/')} {value}" for name, value in scores.items())
+        sys.stderr.write(f"step {trainer.global_step} of {trainer.max_steps}: validation {text}\n")
 
 
 class Progress(TQDMProgressBar):

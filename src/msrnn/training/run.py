@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -17,7 +17,7 @@ from msrnn.device import find_device
 from msrnn.predictor import load_weights, read_weights
 from msrnn.rundir import RunDirectory
 from msrnn.settings import RunSettings, SettingsError
-from msrnn.training.callbacks import AtomicCheckpoints, BestWeights, JSONLines, Progress
+from msrnn.training.callbacks import AtomicCheckpoints, BestWeights, JSONLines, Lines, Progress
 from msrnn.training.loading import evaluation_loader, training_loader
 from msrnn.training.module import Training
 
@@ -123,12 +123,11 @@ def _trainer(settings: RunSettings, directory: RunDirectory, device: torch.devic
         save_on_train_epoch_end=False,
         enable_version_counter=False,
     )
-    callbacks = [BestWeights(directory.weights_file, MONITOR), checkpoints]
+    callbacks: list[Callback] = [BestWeights(directory.weights_file, MONITOR), checkpoints]
     if settings.patience is not None:
         callbacks.append(EarlyStopping(MONITOR, patience=settings.patience))
     interactive = sys.stderr.isatty()
-    if interactive:
-        callbacks.append(Progress())
+    callbacks.append(Progress() if interactive else Lines())
     return Trainer(
         accelerator=device.type,
         devices=1,

@@ -1,0 +1,34 @@
+import csv
+
+import pytest
+from PIL import Image
+
+from msrnn.cli import main
+
+
+def scores(run):
+    """(model, score, lead) -> value; lead 0 is the mean."""
+    with (run / "scores.csv").open() as file:
+        return {(row["model"], row["score"], int(row["lead"])): float(row["value"]) for row in csv.DictReader(file)}
+
+
+def test_the_demo_leaves_everything_and_takes_the_next_name(tmp_path, capsys):
+    for name in ("demo", "demo-2"):
+        main(["demo", "--out", str(tmp_path / "demo"), "--minutes", "0.02"])
+        said = capsys.readouterr().out
+        for file in ("forecast.gif", "scores.txt"):
+            assert (tmp_path / name / file).is_file()
+            assert str(tmp_path / name / file) in said
+        with Image.open(tmp_path / name / "forecast.gif") as image:
+            assert image.n_frames == 10
+        assert max(map(len, said.splitlines())) <= 80 + len(str(tmp_path))
+
+
+@pytest.mark.slow
+def test_the_demo_learns(tmp_path):
+    main(["demo", "--out", str(tmp_path / "demo")])
+    score = scores(tmp_path / "demo")
+    mse = score["model", "mse", 0]
+    assert mse <= 0.5 * score["persistence", "mse", 0]
+    assert mse <= 0.7 * score["best constant image", "mse", 0]
+    assert score["model", "mse", 1] <= 0.3 * score["persistence", "mse", 1]
