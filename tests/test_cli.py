@@ -1,9 +1,12 @@
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import msrnn
 from msrnn.cli import main
@@ -56,6 +59,8 @@ def test_evaluate(run, capsys):
     assert len(rows) == 1 + 3 * 4 * 3
     main(["evaluate", str(run), "--device=cpu", "--horizon=4", "--data.test-samples", "2", "--data.size=[20,16]"])
     assert "2 sequences; 2 frames given, 4 scored" in capsys.readouterr().out
+    assert (run / "scores.txt").read_text() == table
+    assert (run / "scores-horizon=4-test_samples=2-size=20x16.csv").is_file()
 
 
 def test_evaluate_on_the_fixed_file(run, tmp_path, capsys):
@@ -93,6 +98,9 @@ def test_predict_writes_an_animation(run, frames, tmp_path):
             image.seek(number)
             seen.append(np.asarray(image.convert("RGB")))
     assert not np.array_equal(seen[0], seen[1])
+    edges = [tuple(int(v) for v in image[24, 74]) for image in seen]  # the frame around the picture
+    assert len(set(edges[:3])) == len(set(edges[3:])) == 1
+    assert edges[2] != edges[3]
 
 
 def test_train_resumes(run, capsys):
@@ -122,8 +130,8 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         ([], "expected"),
         (["tarin"], "train"),
         ([*train, "--model", "ms-predrn"], "no model 'ms-predrn'; choose from convlstm, mim"),
-        ([*train], "model.name"),
-        (["train", "--model", "ms-mim"], "out"),
+        ([*train], "--model must be given"),
+        (["train", "--model", "ms-mim"], "--out must be given"),
         ([*train, "--model", "ms-mim", "--nothing", "1"], "--nothing"),
         ([*train, "--model", "ms-mim", "--loss", "l3"], "'paper', 'mse', 'balanced', 'gdl'"),
         ([*train, "--model", "ms-mim", "--data", "kth"], "moving-mnist"),
@@ -141,6 +149,14 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         (["evaluate", tmp_path], "no settings.yaml in it"),
         (["evaluate", run, "--data.test-file", nothing], "there is no"),
         (["evaluate", run, "--horizon", "0"], "horizon=0"),
+        (["evaluate", run, "--batch-size", "0"], "batch_size=0 must be at least 1"),
+        ([*train, "--model", "trajgru", "--model.options.links", "a"], "model: "),
+        ([*train, "--model", "ms-mim", "--model.options.hidden_channels", "3"], "model: "),
+        ([*train, "--model", "ms-mim", "--model.scales", "a"], "--model.scales: it cannot be a"),
+        ([*train, "--model", "ms-mim", "--seed", "-1"], "seed=-1 must not be negative"),
+        ([*train, "--model", "ms-mim", "--config", run / "weights.safetensors"], "--config: that is no YAML file"),
+        (["train", "--resume", "--out", run, "--init-from", run], "leave out --init-from"),
+        (["demo", "--minutes", "-3"], "must be positive"),
         (["predict", run, *output], "input"),
         (["predict", run, "--input", nothing, *output], "there is no such file"),
         (["predict", run, "--input", tmp_path, *output], "is a folder"),
@@ -163,20 +179,31 @@ def test_damaged_files(run, frames, tmp_path, capsys):
     predict = ["predict", damaged, "--input", frames, "--output", tmp_path / "out.npy"]
     (damaged / "weights.safetensors").write_bytes(b"\0" * 20)
     assert "weights.safetensors is damaged" in refused(capsys, *predict)
+    save_file({"other": torch.zeros(1)}, damaged / "weights.safetensors")
+    assert "holds another model" in refused(capsys, *predict)
     (damaged / "weights.safetensors").unlink()
     assert "has no weights yet" in refused(capsys, *predict)
-    assert "has no checkpoint to resume from" in refused(capsys, "train", "--resume", "--out", damaged)
     (damaged / "checkpoints").mkdir()
     (damaged / "checkpoints" / "last.ckpt").write_bytes(b"no checkpoint")
+    assert "last.ckpt is damaged" in refused(capsys, "train", "--resume", "--out", damaged)
+    torch.save({"something": "else"}, damaged / "checkpoints" / "last.ckpt")
     assert "last.ckpt is damaged" in refused(capsys, "train", "--resume", "--out", damaged)
     (damaged / "settings.yaml").write_text("[1, 2")
     assert "settings.yaml is damaged" in refused(capsys, *predict)
     (tmp_path / "frames.npz").write_bytes(b"PK\3\4 damaged")
     predict[3] = tmp_path / "frames.npz"
     assert "is no .npy or .npz file" in refused(capsys, *predict)
+    np.savez_compressed(tmp_path / "frames.npz", np.random.default_rng(0).random((2, 16, 16)))
+    content = bytearray((tmp_path / "frames.npz").read_bytes())
+    content[200:400] = bytes(200)
+    (tmp_path / "frames.npz").write_bytes(content)
+    assert "is no .npy or .npz file" in refused(capsys, *predict)
+    with zipfile.ZipFile(tmp_path / "frames.npz", "w") as archive:
+        archive.writestr("text.txt", "no array")
+    assert "holds no array" in refused(capsys, *predict)
     np.save(tmp_path / "nan.npy", np.full((2, 4, 4), np.nan))
     predict[1:4] = run, "--input", tmp_path / "nan.npy"
-    assert "32 values are NaN or infinite, the first at index (0, 0, 0)" in refused(capsys, *predict)
+    assert "32 values are NaN and 0 infinite, first at index (0, 0, 0)" in refused(capsys, *predict)
     np.savez(tmp_path / "two.npz", a=np.zeros(2), b=np.zeros(2))
     predict[3] = tmp_path / "two.npz"
     assert "holds 2 arrays (a, b): expected one" in refused(capsys, *predict)
@@ -201,3 +228,10 @@ def test_help_needs_no_torch():
     assert "--data.digits" in text
     assert "_" not in "".join(word for word in text.split() if word.startswith("--"))
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert not exit_.value.code
+    assert capsys.readouterr().out.strip() == f"msrnn {msrnn.__version__}"

@@ -139,6 +139,13 @@ def test_bad_data(tmp_path):
     damaged.write_bytes(damaged.read_bytes()[:200])
     with pytest.raises(SettingsError, match="cannot be unpacked"):
         open_split(DataSettings(digits=str(tmp_path)), "train", 4, 5, 0)
+    write_idx(damaged, pictures(5, 0))
+    damaged.write_bytes(damaged.read_bytes()[:100] + bytes(50) + damaged.read_bytes()[150:])
+    with pytest.raises(SettingsError, match="cannot be unpacked"):
+        open_split(DataSettings(digits=str(tmp_path)), "train", 4, 5, 0)
+    write_idx(damaged, pictures(3, 0))
+    with pytest.raises(SettingsError, match="too few to be divided"):
+        open_split(DataSettings(digits=str(tmp_path)), "validation", 4, 5, 0)
     damaged.unlink()
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"123")
     with pytest.raises(SettingsError, match="not a complete IDX file"):
@@ -146,10 +153,17 @@ def test_bad_data(tmp_path):
     np.save(tmp_path / "floats.npy", np.zeros((20, 2, 64, 64)))
     with pytest.raises(SettingsError, match=r"expected uint8 of shape \(20, N, 64, 64\).*got float64"):
         FixedSequences(tmp_path / "floats.npy", 20)
+    for shape in ((2, 20, 64, 64), (20, 0, 64, 64), (20, 64, 64)):
+        np.save(tmp_path / "shape.npy", np.zeros(shape, np.uint8))
+        with pytest.raises(SettingsError, match=r"expected uint8 of shape \(20, N, 64, 64\), got uint8"):
+            FixedSequences(tmp_path / "shape.npy", 20)
+    np.savez(tmp_path / "two.npz", np.zeros(1), np.zeros(1))
+    with pytest.raises(SettingsError, match="holds 2 arrays"):
+        FixedSequences(tmp_path / "two.npz", 20)
     (tmp_path / "text.npy").write_text("no array")
-    with pytest.raises(SettingsError, match=r"is no \.npy file"):
+    with pytest.raises(SettingsError, match=r"is no \.npy or \.npz file, or a damaged one"):
         FixedSequences(tmp_path / "text.npy", 20)
-    with pytest.raises(SettingsError, match="there is no"):
+    with pytest.raises(SettingsError, match="there is no such file"):
         FixedSequences(tmp_path / "nothing.npy", 20)
 
 

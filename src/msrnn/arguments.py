@@ -2,14 +2,14 @@
 
 import re
 import sys
-from argparse import HelpFormatter
+from argparse import SUPPRESS, HelpFormatter
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
-from msrnn.settings import RunSettings, SettingsError
+from msrnn.settings import DataSettings, RunSettings, SettingsError
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -17,11 +17,29 @@ NAMED = ("--model", "--data")
 """Options that may be given as a name alone: `--model ms-predrnn` is `--model.name ms-predrnn`."""
 
 
+PLAIN_WORDS = (
+    (r'Parser key "([\w.]+)"', lambda key: f"--{key[1].replace('_', '-')}"),
+    (r"Expected a (?:typing\.)?Literal\[([^\]]*)\]", r"expected one of \1"),
+    (r"Expected a <class '(\w+)'>", r"expected \1"),
+    (r"Does not validate against any of the Union subtypes.*Given value: (.*)", r"it cannot be \1"),
+    (r"the following arguments are required: (.*)", lambda keys: f"{_options(keys[1])} must be given"),
+)
+"""The parser's messages in the words of the command line."""
+
+
+def _options(keys: str) -> str:
+    """`train.out, train.model.name` as `--out, --model`."""
+    return ", ".join("--" + re.sub(r"^train\.|\.name$", "", key) for key in keys.split(", "))
+
+
 class Formatter(DefaultHelpFormatter):
     """Help without Python's names of types."""
 
     def _get_help_string(self, action: Any) -> str:
-        return re.sub(r"(, )?type: %\(type\)s(, )?", r"\1", super()._get_help_string(action)).replace(" ()", "")
+        text = re.sub(r"(, )?type: %\(type\)s(, )?", r"\1", super()._get_help_string(action))
+        if action.default is None:
+            text = text.replace("default: %(default)s", "")
+        return text.replace("required, )", "required)").replace(" ()", "")
 
 
 class Parser(ArgumentParser):
@@ -38,6 +56,8 @@ class Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong, in one line."""
         line = " ".join(message.split()).removeprefix("error: ")
+        for pattern, plain in PLAIN_WORDS:
+            line = re.sub(pattern, plain, line)
         if self.exit_on_error:
             sys.stderr.write(f"msrnn: {line}\n")
             sys.exit(2)
@@ -47,6 +67,20 @@ class Parser(ArgumentParser):
 def add_run_settings(parser: Parser) -> None:
     """All settings of a training, as options."""
     parser.add_class_arguments(RunSettings, None)
+    _name_groups(parser)
+
+
+def add_data_overrides(parser: Parser) -> None:
+    """The settings of the data as options without defaults: only those given are in what is parsed."""
+    parser.add_class_arguments(DataSettings, "data")
+    for action in parser._actions:
+        if action.dest.startswith("data."):
+            action.default = SUPPRESS
+            action.help = f"{action.help} Default: as in training."
+    _name_groups(parser)
+
+
+def _name_groups(parser: Parser) -> None:
     for action in parser._actions:
         if action.option_strings and action.option_strings[0] in NAMED:
             action.help = f"Short for {action.option_strings[0]}.name."
@@ -64,8 +98,8 @@ def _normalised(option: str) -> str:
     return (f"{name}.name" if name in NAMED else name) + equals + value
 
 
-def settings_from(document: dict[str, Any], argv: Sequence[str] = ()) -> RunSettings:
-    """Settings from a YAML document, with what `argv` (normalised) says instead.
+def settings_from(document: dict[str, Any]) -> RunSettings:
+    """Settings from a YAML document.
 
     Raises:
         SettingsError: a name or a value is not possible.
@@ -73,9 +107,7 @@ def settings_from(document: dict[str, Any], argv: Sequence[str] = ()) -> RunSett
     parser = Parser(exit_on_error=False)
     add_run_settings(parser)
     try:
-        defaults = parser.parse_object(document)
-        parser.set_defaults(defaults)
-        return run_settings(parser, parser.parse_args(list(argv)))
+        return run_settings(parser, parser.parse_object(document))
     except ArgumentError as error:
         raise SettingsError(str(error)) from error
 

@@ -14,8 +14,8 @@ from msrnn.rundir import RunDirectory
 from msrnn.settings import DataSettings, ModelSettings, RunSettings
 from msrnn.training.run import train
 
-STEPS_PER_MINUTE = 480
-"""What two CPU cores do."""
+STEPS_PER_MINUTE = 400
+"""What two CPU cores do, with some time left for evaluation."""
 
 
 def demo_settings(minutes: float) -> RunSettings:
@@ -54,7 +54,7 @@ def run_demo(out: Path, minutes: float) -> None:
     train(settings, directory.path)
     predictor = load(directory.path)
     evaluation = evaluate(predictor, settings)
-    evaluation.save(directory.path)
+    evaluation.save(directory.path / "scores")
     sys.stdout.write("\n" + evaluation.table() + "\n")
     animate_test(directory.path / "forecast.gif", predictor, settings)
     _say(

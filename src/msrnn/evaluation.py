@@ -14,7 +14,7 @@ from tqdm import tqdm
 from msrnn.data import open_split
 from msrnn.files import written
 from msrnn.predictor import Predictor
-from msrnn.scores import ForecastScores
+from msrnn.scores import ForecastScores, scoring_device
 from msrnn.settings import RunSettings, Split
 from msrnn.training.loading import evaluation_loader
 
@@ -41,11 +41,11 @@ class Evaluation:
         ]
         return "\n".join(lines) + f"\n\n{self.protocol}\n"
 
-    def save(self, folder: Path) -> None:
-        """The table (scores.txt), and long form: model, score, lead (0: the mean over leads), value (scores.csv)."""
-        with written(folder / "scores.txt") as partial:
+    def save(self, path: Path) -> None:
+        """`path`.txt: the table; `path`.csv: long form, model, score, lead (0: the mean over leads), value."""
+        with written(path.with_name(f"{path.name}.txt")) as partial:
             partial.write_text(self.table())
-        with written(folder / "scores.csv") as partial, partial.open("w", newline="") as file:
+        with written(path.with_name(f"{path.name}.csv")) as partial, partial.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("model", "score", "lead", "value"))
             for model, scores in self.scores.items():
@@ -87,15 +87,15 @@ def evaluate(
     total: Tensor | float = 0.0
     count = 0
     for _, truth in batches("best constant image"):
-        total = total + truth.double().sum(dim=(0, 1))
+        total = total + truth.cpu().double().sum(dim=(0, 1))
         count += truth.shape[0] * horizon
-    constant = (torch.as_tensor(total) / count).float()
+    constant = (torch.as_tensor(total) / count).float().to(device)
     forecasts: dict[str, Callable[[Tensor], Tensor]] = {
         "model": lambda given: predictor.model.forecast(given, horizon).clamp(0, 1),
         "persistence": lambda given: given[:, -1:].expand(-1, horizon, -1, -1, -1),
         "best constant image": lambda given: constant.expand(len(given), horizon, -1, -1, -1),
     }
-    scores = {name: ForecastScores(horizon).to(device) for name in forecasts}
+    scores = {name: ForecastScores(horizon).to(scoring_device(device)) for name in forecasts}
     for given, truth in batches("evaluating"):
         for name, forecast in forecasts.items():
             scores[name].update(forecast(given), truth)

@@ -5,14 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from msrnn.device import find_device
 from msrnn.forecaster import Forecaster
-from msrnn.models import create_model
-from msrnn.rundir import RunDirectory
-from msrnn.settings import ModelSettings, RunSettings, SettingsError
+from msrnn.rundir import RunDirectory, build_model
+from msrnn.settings import RunSettings
 
 AXES = {3: "(time, y, x)", 4: "(time, channel, y, x)", 5: "(sequence, time, channel, y, x)"}
 
@@ -29,41 +26,42 @@ class Predictor:
 
         Args:
             frames: the context, (time, y, x), (time, channel, y, x) or (sequence, time, channel, y, x): floating point
-                in [0, 1], or integers, which are scaled by their type's largest value.
+                in [0, 1], uint8 (scaled by 255) or uint16 (by 65535).
             horizon: how many frames to predict; by default as many as in training.
 
         Returns:
-            As `frames`, of the same type, with `horizon` frames; within the range of the data.
+            As `frames`, of the same type and range, with `horizon` frames.
 
         Raises:
             ValueError: shape, type or values do not fit.
         """
         horizon = self.settings.horizon if horizon is None else horizon
-        if frames.ndim not in AXES:
-            raise ValueError(f"frames must be {', '.join(AXES.values())}; got shape {frames.shape}")
-        scaled = _scaled(frames)
+        check_frames(frames)
+        largest = largest_value(frames.dtype)
+        sequences = (frames / largest).astype(np.float32)
         if frames.ndim == 3:
-            scaled = scaled[:, None]
+            sequences = sequences[:, None]
         if frames.ndim < 5:
-            scaled = scaled[None]
-        if scaled.shape[2] != self.model.in_channels:
+            sequences = sequences[None]
+        if sequences.shape[2] != self.model.in_channels:
             raise ValueError(
-                f"frames have {scaled.shape[2]} channels, the model wants {self.model.in_channels}: "
+                f"frames have {sequences.shape[2]} channels, the model wants {self.model.in_channels}: "
                 f"shape {frames.shape} is read as {AXES[frames.ndim]}"
             )
         device = next(self.model.parameters()).device
-        forecasts = [
-            self.model.forecast(torch.from_numpy(sequence).to(device).unsqueeze(0), horizon).clamp(0, 1).cpu().numpy()
-            for sequence in scaled
-        ]
-        result = np.concatenate(forecasts)
+        forecast = np.concatenate(
+            [
+                self.model.forecast(torch.from_numpy(one[None]).to(device), horizon).clamp(0, 1).cpu().numpy()
+                for one in sequences
+            ]
+        )
         if frames.ndim < 5:
-            result = result[0]
+            forecast = forecast[0]
         if frames.ndim == 3:
-            result = result[:, 0]
-        if np.issubdtype(frames.dtype, np.integer):
-            result = (result * np.iinfo(frames.dtype).max).round()
-        return result.astype(frames.dtype)
+            forecast = forecast[:, 0]
+        if frames.dtype.kind == "u":
+            forecast = (forecast * largest).round()
+        return forecast.astype(frames.dtype)
 
 
 def load(run: str | os.PathLike[str], device: str = "auto") -> Predictor:
@@ -78,81 +76,44 @@ def load(run: str | os.PathLike[str], device: str = "auto") -> Predictor:
     """
     directory = RunDirectory(Path(run))
     settings = directory.settings()
-    weights = read_weights(directory)
-    model = build_model(settings.model, weights["embed.weight"].shape[1])
-    load_weights(model, weights, directory)
+    channels = {name: weight.shape[1] for name, weight in directory.weights().items() if name == "embed.weight"}
+    model = build_model(settings.model, channels.get("embed.weight", 1))
+    directory.load_into(model)
     return Predictor(model.to(find_device(device)).eval(), settings)
 
 
-def build_model(settings: ModelSettings, channels: int) -> Forecaster:
-    """The model that settings describe.
+def largest_value(dtype: np.dtype) -> int:
+    """What frames of that type are divided by to lie in [0, 1].
 
     Raises:
-        SettingsError: the name, an option or a value is not possible.
+        ValueError: the type says nothing about the range.
     """
-    try:
-        return create_model(
-            settings.name,
-            in_channels=channels,
-            hidden_channels=settings.hidden_channels,
-            kernel_size=settings.kernel_size,
-            scales=settings.scales,
-            skips=settings.skips,
-            memory=settings.memory,
-            **settings.options,
-        )
-    except ValueError as error:
-        raise SettingsError(f"model: {error}") from error
+    if dtype.kind == "f":
+        return 1
+    if dtype in (np.uint8, np.uint16):
+        return int(np.iinfo(dtype).max)
+    raise ValueError(
+        f"frames must be floating point in [0, 1], uint8 or uint16, got {dtype}: convert them, "
+        "e.g. frames.astype('uint8') for 0 to 255"
+    )
 
 
-def read_weights(directory: RunDirectory) -> dict[str, torch.Tensor]:
-    """The weights in a run directory.
-
-    Raises:
-        SettingsError: there are none, or the file is damaged.
-    """
-    path = directory.weights_file
-    if not path.is_file():
-        directory.document()  # is it a run at all?
-        raise SettingsError(f"{directory.path} has no weights yet: continue its training with --resume")
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise SettingsError(f"{path} is damaged ({error})") from error
-
-
-def load_weights(model: Forecaster, weights: dict[str, torch.Tensor], directory: RunDirectory) -> None:
-    """Put weights from a run directory into a model.
-
-    Raises:
-        SettingsError: they are those of another model.
-    """
-    wanted = model.state_dict()
-    for name in sorted(wanted.keys() | weights.keys()):
-        ours, theirs = (list(w[name].shape) if name in w else "missing" for w in (wanted, weights))
-        if ours != theirs:
-            raise SettingsError(f"{directory.path} holds another model: {name} is {theirs} there, {ours} here")
-    model.load_state_dict(weights)
-
-
-def _scaled(frames: np.ndarray) -> np.ndarray:
-    """float32 in [0, 1]."""
-    if np.issubdtype(frames.dtype, np.integer):
-        if frames.size and frames.min() < 0:
-            raise ValueError(f"{frames.dtype} frames must not be negative, got {frames.min()}")
-        return (frames / np.iinfo(frames.dtype).max).astype(np.float32)
-    if not np.issubdtype(frames.dtype, np.floating):
-        raise ValueError(f"frames must be numbers, got {frames.dtype}")
+def check_frames(frames: np.ndarray) -> None:
+    """Raise a ValueError, with the fix, if `frames` are not what a model can forecast from."""
+    if frames.ndim not in AXES:
+        raise ValueError(f"frames must be {', '.join(AXES.values())}; got shape {frames.shape}")
+    if not frames.size:
+        raise ValueError(f"frames are empty: shape {frames.shape}")
+    largest_value(frames.dtype)
     wrong = ~np.isfinite(frames)
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"{wrong.sum()} values are NaN or infinite, the first at index {first}: missing data are not supported "
-            "yet; fill them, e.g. with numpy.nan_to_num"
+            f"{np.isnan(frames).sum()} values are NaN and {np.isinf(frames).sum()} infinite, first at index {first}; "
+            "missing data are not supported yet: replace them first"
         )
-    if frames.size and (frames.min() < 0 or frames.max() > 1):
+    if frames.dtype.kind == "f" and (frames.min() < 0 or frames.max() > 1):
         raise ValueError(
             f"floating-point frames must lie in [0, 1], got {frames.min():g} to {frames.max():g}: "
-            "divide by the largest possible value, or give integers, which are scaled by their type"
+            "divide by the largest possible value, or give uint8 or uint16"
         )
-    return frames.astype(np.float32)

@@ -5,16 +5,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 import msrnn
 from msrnn.arguments import settings_from
 from msrnn.files import written
-from msrnn.settings import RunSettings, SettingsError
+from msrnn.forecaster import Forecaster
+from msrnn.models import create_model
+from msrnn.settings import ModelSettings, RunSettings, SettingsError
 
 
 class RunDirectory:
-    """Paths inside a run directory, and its settings."""
+    """Paths inside a run directory, its settings and its weights."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -25,27 +31,17 @@ class RunDirectory:
         self.last_checkpoint = self.checkpoints / "last.ckpt"
 
     def create(self, settings: RunSettings) -> None:
-        """Make the directory and write the settings.
+        """Make the directory and write the settings, and the versions of what they are for.
 
         Raises:
             SettingsError: it exists, or cannot be written.
         """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise SettingsError(f"{self.path} exists: choose another --out, or continue that run with --resume")
-        self.write(settings)
-
-    def write(self, settings: RunSettings) -> None:
-        """Write the settings, and the versions of what they are for.
-
-        Raises:
-            SettingsError: the directory cannot be written.
-        """
-        import torch
-
         versions = {"msrnn": msrnn.__version__, "torch": str(torch.__version__), "python": platform.python_version()}
+        document = _plain(asdict(settings)) | {"versions": versions}
         try:
             with written(self.settings_file) as partial:
-                document = _plain(asdict(settings)) | {"versions": versions}
                 partial.write_text(yaml.safe_dump(document, sort_keys=False))
         except OSError as error:
             raise SettingsError(f"--out: {self.path} cannot be written ({error.strerror})") from error
@@ -73,6 +69,54 @@ class RunDirectory:
             SettingsError: there is no such run, or the file is damaged.
         """
         return settings_from(self.document())
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights that validated best.
+
+        Raises:
+            SettingsError: there is no such run, it has no weights yet, or the file is damaged.
+        """
+        if not self.weights_file.is_file():
+            self.document()  # is it a run at all?
+            raise SettingsError(f"{self.path} has no weights yet: continue its training with --resume")
+        try:
+            return load_file(self.weights_file)
+        except SafetensorError as error:
+            raise SettingsError(f"{self.weights_file} is damaged ({error})") from error
+
+    def load_into(self, model: Forecaster) -> None:
+        """Put the weights that validated best into a model.
+
+        Raises:
+            SettingsError: there are none, or they are those of another model.
+        """
+        weights, wanted = self.weights(), model.state_dict()
+        for name in sorted(wanted.keys() | weights.keys()):
+            ours, theirs = (list(w[name].shape) if name in w else "missing" for w in (wanted, weights))
+            if ours != theirs:
+                raise SettingsError(f"{self.path} holds another model: {name} is {theirs} there, {ours} here")
+        model.load_state_dict(weights)
+
+
+def build_model(settings: ModelSettings, channels: int) -> Forecaster:
+    """The model that settings describe, for frames of so many channels.
+
+    Raises:
+        SettingsError: the name, an option or a value is not possible.
+    """
+    try:
+        return create_model(
+            settings.name,
+            in_channels=channels,
+            hidden_channels=settings.hidden_channels,
+            kernel_size=settings.kernel_size,
+            scales=settings.scales,
+            skips=settings.skips,
+            memory=settings.memory,
+            **settings.options,
+        )
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"model: {error}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -4,9 +4,13 @@ Nothing here imports torch: `--help` has to be fast.
 """
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal
 
 Split = Literal["train", "validation", "test"]
+FIXED_LENGTH = 20
+"""Frames of a sequence in the field's fixed test file."""
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class SettingsError(ValueError):
@@ -107,13 +111,13 @@ class RunSettings:
     warmup: float = 0.0
     """Share of the training in which the learning rate rises from 0."""
     clip: float = 10.0
-    """Largest gradient norm, times the pixels of a frame for losses that are sums over pixels; ordinary ones are below
-    2."""
+    """Largest gradient norm, times the pixels of a frame for losses that are sums over pixels: far above ordinary
+    ones."""
     patience: int | None = None
     """Stop after so many validations without a better score."""
-    precision: Literal["32", "64", "bf16", "16"] = "32"
-    """Floating point: 32 or 64 bit, or mixed with bfloat16 or float16."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["32", "64", "bf16"] = "32"
+    """Floating point: 32 or 64 bit, or mixed with bfloat16."""
+    device: Device = "auto"
     """Where to train."""
     workers: int = 0
     """Processes that make batches."""
@@ -124,17 +128,18 @@ class RunSettings:
         for name in ("context", "horizon", "batch_size", "accumulate"):
             _require(getattr(self, name) >= 1, f"{name}={getattr(self, name)} must be at least 1")
         for name in ("epochs", "learning_rate", "clip"):
-            _require(getattr(self, name) > 0, f"{name}={getattr(self, name)} must be positive")
+            _require(0 < getattr(self, name) < inf, f"{name}={getattr(self, name)} must be positive and finite")
         _require(
             self.batch_size % self.accumulate == 0,
             f"accumulate={self.accumulate} must divide batch_size={self.batch_size}",
         )
         _require(0 <= self.warmup < 1, f"warmup={self.warmup} must be at least 0 and less than 1")
         _require(self.patience is None or self.patience >= 1, f"patience={self.patience} must be at least 1")
-        _require(self.workers >= 0, f"workers={self.workers} must not be negative")
+        for name in ("workers", "seed"):
+            _require(getattr(self, name) >= 0, f"{name}={getattr(self, name)} must not be negative")
         _require(
-            self.data.test_file is None or self.context + self.horizon <= 20,
-            f"context={self.context} and horizon={self.horizon} exceed the 20 frames of data.test_file",
+            self.data.test_file is None or self.length <= FIXED_LENGTH,
+            f"context={self.context} and horizon={self.horizon} exceed the {FIXED_LENGTH} frames of data.test_file",
         )
 
     @property

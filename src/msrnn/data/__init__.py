@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from msrnn.data.arrays import load_array
 from msrnn.data.digits import load_digits
 from msrnn.data.moving_mnist import MovingDigits
-from msrnn.settings import DataSettings, SettingsError, Split
+from msrnn.settings import FIXED_LENGTH, DataSettings, SettingsError, Split
 
 HELD_OUT_SEED = 0
 """The validation and test sequences of generated data are the same for every run."""
@@ -45,16 +46,15 @@ class FixedSequences(Dataset[Tensor]):
 
     def __init__(self, path: Path, length: int) -> None:
         try:
-            self.frames = np.load(path, mmap_mode="r")
-        except FileNotFoundError:
-            raise SettingsError(f"data.test_file: there is no {path}") from None
-        except (ValueError, OSError, EOFError) as error:
-            raise SettingsError(f"data.test_file: {path} is no .npy file ({error})") from error
-        if self.frames.ndim != 4 or self.frames.dtype != np.uint8 or len(self.frames) < length:
+            frames = load_array(path)
+        except ValueError as error:
+            raise SettingsError(f"data.test_file: {error}") from error
+        if frames.ndim != 4 or len(frames) != FIXED_LENGTH or not frames.size or frames.dtype != np.uint8:
             raise SettingsError(
-                f"data.test_file: expected uint8 of shape (20, N, 64, 64) with at least {length} frames, "
-                f"got {self.frames.dtype} of shape {self.frames.shape} in {path}"
+                f"data.test_file: expected uint8 of shape ({FIXED_LENGTH}, N, 64, 64), "
+                f"got {frames.dtype} of shape {frames.shape} in {path}"
             )
+        self.frames = frames
         self.length = length
 
     def __len__(self) -> int:

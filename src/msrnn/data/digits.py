@@ -1,13 +1,16 @@
 """Pictures of handwritten digits: those of scikit-learn, or MNIST's files."""
 
 import gzip
+import zlib
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from msrnn.randomness import generator
+from msrnn.settings import Split
 
-SPLITS = ("train", "validation", "test")
+SPLITS = get_args(Split)
 _SHARES = (0.8, 0.9)
 """Where a pool of digits is cut into train, validation and test."""
 
@@ -33,7 +36,10 @@ def load_digits(folder: str | None, split: str, size: int) -> np.ndarray:
             pools = [found["train"][:55_000], found["train"][55_000:], found["t10k"]]
         else:
             pools = _divide(*found.values())
-    return _resize(pools[SPLITS.index(split)], size)
+    pool = pools[SPLITS.index(split)]
+    if not len(pool):
+        raise ValueError(f"the digits in {folder} are too few to be divided into training, validation and test")
+    return _resize(pool, size)
 
 
 def _divide(digits: np.ndarray) -> list[np.ndarray]:
@@ -56,7 +62,7 @@ def _find(folder: Path, part: str) -> Path | None:
 def _read_idx(path: Path) -> np.ndarray:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} cannot be unpacked ({error}): fetch it again") from error
     magic, count, height, width = np.frombuffer(content[:16].ljust(16, b"\0"), ">u4").tolist()
     pixels = np.frombuffer(content[16:], np.uint8)

@@ -17,12 +17,12 @@ class ForecastScores(Metric):
 
     full_state_update = False
     higher_is_better = None
+    names = ("mse", "mae", "ssim", "psnr")
     mse: Tensor
     mae: Tensor
     ssim: Tensor
     psnr: Tensor
     count: Tensor
-    names = ("mse", "mae", "ssim", "psnr")
 
     def __init__(self, horizon: int) -> None:
         super().__init__()
@@ -31,18 +31,28 @@ class ForecastScores(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, forecast: Tensor, truth: Tensor) -> None:
-        """Both (batch, horizon, channel, y, x)."""
-        error = forecast - truth
-        squared = error.square().mean(dim=(2, 3, 4))
-        self.mse += squared.double().sum(dim=0)
-        self.mae += error.abs().mean(dim=(2, 3, 4)).double().sum(dim=0)
-        self.psnr += (-10 * squared.double().log10()).sum(dim=0)
-        self.ssim += _ssim(forecast, truth).double().sum(dim=0)
+        """Both (batch, horizon, channel, y, x), on any device."""
+        with torch.autocast(truth.device.type, enabled=False):
+            error = forecast.float() - truth.float()
+            ssim = _ssim(forecast.float(), truth.float())
+        squared = self._exact(error.square().mean(dim=(2, 3, 4)))
+        self.mse += squared.sum(dim=0)
+        self.mae += self._exact(error.abs().mean(dim=(2, 3, 4))).sum(dim=0)
+        self.psnr += (-10 * squared.log10()).sum(dim=0)
+        self.ssim += self._exact(ssim).sum(dim=0)
         self.count += len(forecast)
+
+    def _exact(self, values: Tensor) -> Tensor:
+        return values.to(self.count.device).double()
 
     def compute(self) -> dict[str, Tensor]:
         """Each score, (horizon,) float64."""
         return {name: getattr(self, name) / self.count for name in self.names}
+
+
+def scoring_device(device: torch.device) -> torch.device:
+    """Where sums are kept: on `device`, unless it has no float64."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def _ssim(forecast: Tensor, truth: Tensor) -> Tensor:

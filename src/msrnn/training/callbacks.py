@@ -1,8 +1,10 @@
-"""What a training leaves in its run directory."""
+"""What a training leaves in its run directory, and says while it runs."""
 
 import json
+import math
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,12 @@ from safetensors.torch import save_file
 
 from msrnn.files import written
 
+CHECKPOINT_SECONDS = 600
+"""At least so often a checkpoint is written."""
+
 
 class JSONLines(Logger):
-    """Metrics as one JSON object per line, with the number of optimiser steps done.
+    """Metrics as one JSON object per line, with the number of optimiser steps done; what is not finite is null.
 
     Lines beyond `first_step`, which an interrupted run wrote after its last checkpoint, are taken out.
     """
@@ -28,9 +33,9 @@ class JSONLines(Logger):
         super().__init__()
         self.path = path
         if path.exists():
-            kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first_step]
+            lines = path.read_text().splitlines()
             with written(path) as partial:
-                partial.write_text("".join(f"{line}\n" for line in kept))
+                partial.write_text("".join(f"{line}\n" for line in lines if _step(line) <= first_step))
 
     @property
     def name(self) -> str:
@@ -46,9 +51,17 @@ class JSONLines(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Append a line; Lightning numbers steps from 0."""
-        values = {name: value for name, value in metrics.items() if name != "epoch"}
+        values = {name: value if math.isfinite(value) else None for name, value in metrics.items() if name != "epoch"}
         with self.path.open("a") as file:
             file.write(json.dumps({"step": (step or 0) + 1} | values) + "\n")
+
+
+def _step(line: str) -> float:
+    """The step of a line of metrics; infinite, if the line was not written to its end."""
+    try:
+        return float(json.loads(line)["step"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return math.inf
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -63,13 +76,33 @@ class AtomicCheckpoints(TorchCheckpointIO):
         return checkpoint
 
 
+class LastCheckpoint(Callback):
+    """Writes everything that a resumed run needs, after each validation and every `CHECKPOINT_SECONDS`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.saved_at = time.monotonic()
+        self.saved_step = 0
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS and trainer.global_step > self.saved_step:
+            self._save(trainer)
+
+    def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
+        self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
+
+
 class BestWeights(Callback):
     """Writes the model's weights whenever validation found none better."""
 
     def __init__(self, path: Path, monitor: str) -> None:
         self.path = path
         self.monitor = monitor
-        self.best = float("inf")
+        self.best = math.inf
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         score = float(trainer.callback_metrics[self.monitor])
@@ -86,13 +119,16 @@ class BestWeights(Callback):
         self.best = state_dict["best"]
 
 
-class Lines(Callback):
-    """One line per validation, where there is no terminal for a bar."""
+class ValidationLines(Callback):
+    """One line per validation on standard error, where there is no terminal for a bar."""
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        scores = {name: f"{float(value):.4g}" for name, value in trainer.callback_metrics.items() if "valid" in name}
-        text = ", ".join(f"{name.removeprefix('validation/')} {value}" for name, value in scores.items())
-        sys.stderr.write(f"step {trainer.global_step} of {trainer.max_steps}: validation {text}\n")
+        scores = ", ".join(
+            f"{name.removeprefix('validation/')} {float(value):.4g}"
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("validation/")
+        )
+        sys.stderr.write(f"step {trainer.global_step} of {trainer.max_steps}: validation {scores}\n")
 
 
 class Progress(TQDMProgressBar):

@@ -41,6 +41,7 @@ class TrainingBatches(Sampler[list[int]]):
 
 
 def training_loader(dataset: Dataset[Tensor], settings: RunSettings, first_step: int) -> DataLoader[tuple[int, Tensor]]:
+    """(numbers, sequences) of each part of each batch from `first_step` on."""
     return DataLoader(
         Numbered(dataset),
         batch_sampler=TrainingBatches(settings, first_step),
@@ -50,4 +51,5 @@ def training_loader(dataset: Dataset[Tensor], settings: RunSettings, first_step:
 
 
 def evaluation_loader(dataset: Dataset[Tensor], batch_size: int, workers: int) -> DataLoader[tuple[int, Tensor]]:
+    """(numbers, sequences) of a split, in order."""
     return DataLoader(Numbered(dataset), batch_size=batch_size, num_workers=workers)

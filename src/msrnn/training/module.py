@@ -9,9 +9,9 @@ from lightning import LightningModule
 from torch import Tensor
 
 from msrnn.models import find_model
-from msrnn.predictor import build_model
+from msrnn.rundir import build_model
 from msrnn.sampling import SCHEDULES, draw_mask
-from msrnn.scores import ForecastScores
+from msrnn.scores import ForecastScores, scoring_device
 from msrnn.settings import RunSettings
 from msrnn.training.losses import LOSSES
 
@@ -31,10 +31,12 @@ def learning_rate_factor(settings: RunSettings, progress: float) -> float:
 class Training(LightningModule):
     """Trains a model as `settings` say: the paper's loss, Adam, scheduled sampling as a function of progress.
 
-    Logs `train/loss`, `train/gradient_norm`, `train/clipped` (share of steps clipped since the last entry),
-    `train/truth` (share of true frames fed after the context), `train/learning_rate`, and `validation/...`: scores of
-    free-running forecasts, per pixel, mean over lead times.
+    Logs, per optimiser step, `train/loss`, `train/gradient_norm`, `train/clipped` (share of all steps so far whose
+    gradient was clipped), `train/truth` (share of true frames fed after the context) and `train/learning_rate`; and
+    `validation/...`: scores of free-running forecasts, mean over lead times.
     """
+
+    clipped: Tensor
 
     def __init__(self, settings: RunSettings, frame_shape: Sequence[int]) -> None:
         super().__init__()
@@ -43,8 +45,10 @@ class Training(LightningModule):
         self.loss = LOSSES[settings.loss]
         self.schedule = SCHEDULES[settings.sampling or find_model(settings.model.name).cell.sampling]
         self.largest_norm = settings.clip * (math.prod(frame_shape) if self.loss.sums_over_pixels else 1)
+        self.register_buffer("clipped", torch.zeros((), dtype=torch.int64))
+        self.parts: list[tuple[Tensor, Tensor]] = []
+        """Loss and share of truth of the parts of this step's batch."""
         self.scores = ForecastScores(settings.horizon)
-        self.clipped: list[bool] = []
 
     @property
     def progress(self) -> float:
@@ -52,42 +56,56 @@ class Training(LightningModule):
         return self.global_step / self.settings.steps
 
     def training_step(self, batch: Batch, batch_number: int) -> Tensor:
+        """The loss of a part of a batch."""
         samples, frames = batch
         settings = self.settings
         probabilities = self.schedule(self.progress, settings.context, settings.length)
         mask = draw_mask(probabilities, settings.seed, self.global_step, samples.tolist()).to(frames.device)
         predictions, auxiliary = self.model(frames, context=settings.context, truth_mask=mask)
         loss: Tensor = self.loss.function(predictions, frames[:, 1:]) + auxiliary
-        self.log("train/loss", loss, batch_size=len(frames))
-        self.log("train/truth", mask[:, settings.context :].float().mean() if settings.horizon > 1 else 0.0)
+        after = mask[:, settings.context :]
+        self.parts.append((loss.detach(), after.float().mean() if after.numel() else loss.new_zeros(())))
         return loss
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
+        """Clip and log, once per optimiser step."""
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.largest_norm)
         if not norm.isfinite():
             raise FloatingPointError(
-                f"the gradient is not finite at step {self.global_step}: the last checkpoint is kept; "
-                "try a lower --learning-rate, or --precision 32"
+                f"the gradient is not finite at step {self.global_step}; what was saved before is kept. "
+                "Try a lower --learning-rate, or --precision 32"
             )
-        self.clipped.append(bool(norm > self.largest_norm))
-        self.log("train/gradient_norm", norm)
-        self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.log("train/clipped", sum(self.clipped) / len(self.clipped))
-            self.clipped.clear()
+        self.clipped += norm > self.largest_norm
+        loss, truth = (torch.stack(values).mean() for values in zip(*self.parts, strict=True))
+        self.parts.clear()
+        self.log_dict(
+            {
+                "train/loss": loss,
+                "train/truth": truth,
+                "train/gradient_norm": norm,
+                "train/clipped": self.clipped / (self.global_step + 1),
+                "train/learning_rate": optimizer.param_groups[0]["lr"],
+            }
+        )
+
+    def on_validation_start(self) -> None:
+        """Sums from zero."""
+        self.scores = ForecastScores(self.settings.horizon).to(scoring_device(self.device))
 
     def validation_step(self, batch: Batch, batch_number: int) -> None:
+        """Score free-running forecasts."""
         _, frames = batch
         context = self.settings.context
         forecast = self.model.forecast(frames[:, :context], self.settings.horizon)
         self.scores.update(forecast.clamp(0, 1), frames[:, context:])
 
     def on_validation_epoch_end(self) -> None:
+        """Log the scores."""
         for name, per_lead in self.scores.compute().items():
             self.log(f"validation/{name}", per_lead.mean().float(), prog_bar=name == "mse")
-        self.scores.reset()
 
     def configure_optimizers(self) -> Any:
+        """Adam, and the learning rate as a function of progress."""
         optimizer = torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(self.settings, step / self.settings.steps)

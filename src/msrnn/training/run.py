@@ -1,6 +1,7 @@
 """A training, from settings to a run directory."""
 
 import logging
+import pickle
 import sys
 import warnings
 from dataclasses import asdict
@@ -14,21 +15,28 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from msrnn.data import open_split
 from msrnn.device import find_device
-from msrnn.predictor import load_weights, read_weights
 from msrnn.rundir import RunDirectory
 from msrnn.settings import RunSettings, SettingsError
-from msrnn.training.callbacks import AtomicCheckpoints, BestWeights, JSONLines, Lines, Progress
+from msrnn.training.callbacks import (
+    AtomicCheckpoints,
+    BestWeights,
+    JSONLines,
+    LastCheckpoint,
+    Progress,
+    ValidationLines,
+)
 from msrnn.training.loading import evaluation_loader, training_loader
 from msrnn.training.module import Training
 
 MONITOR = "validation/mse"
+PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
+FREE_ON_RESUME = ("device", "workers")
 LIGHTNING_NOISE = (
     ".*does not have many workers",  # advice for data on disk; ours are made on the fly
     r".*LeafSpec",  # Lightning 2.6 uses what torch 2.13 deprecates
     ".*exists and is not empty",  # a run that is resumed
     ".*your dataloader is not resumable",  # ours begins at the checkpoint's step
 )
-PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 def train(settings: RunSettings, out: str | Path, resume: bool = False, init_from: str | None = None) -> RunDirectory:
@@ -37,69 +45,50 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
     Args:
         settings: the model, the data and the training.
         out: the run directory; it must not exist, unless `resume`.
-        resume: go on from the last checkpoint in `out`.
+        resume: go on from the last checkpoint in `out`; from the start, if there is none yet.
         init_from: run directory whose weights to start from.
 
     Raises:
         SettingsError: a setting is not possible; nothing has been written then.
-        FloatingPointError: a gradient is not finite; the last checkpoint is kept.
+        FloatingPointError: a gradient is not finite; checkpoints are those from before.
+        KeyboardInterrupt: the user stopped it; the message says how to go on.
     """
+    if resume and init_from is not None:
+        raise SettingsError("--resume goes on with a run's own weights: leave out --init-from, or --resume")
     directory = RunDirectory(out)
     device = find_device(settings.device)
-    splits = {
-        "train": open_split(
-            settings.data, "train", settings.length, settings.steps * settings.batch_size, settings.seed
-        ),
-        "validation": open_split(
-            settings.data, "validation", settings.length, settings.data.validation_samples, settings.seed
-        ),
-    }
-    torch.manual_seed(settings.seed)
-    module = Training(settings, splits["train"][0].shape[1:])
+    length, seed = settings.length, settings.seed
+    training = open_split(settings.data, "train", length, settings.steps * settings.batch_size, seed)
+    validation = open_split(settings.data, "validation", length, settings.data.validation_samples, seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = Training(settings, training[0].shape[1:])
     if init_from is not None:
-        source = RunDirectory(init_from)
-        load_weights(module.model, read_weights(source), source)
+        RunDirectory(init_from).load_into(module.model)
     if resume:
-        checkpoint = _checkpoint(directory)
-        _check_resumable(directory, settings)
-        directory.write(settings)
+        _check_unchanged(directory, settings)
+        first_step = _last_step(directory.last_checkpoint)
     else:
-        checkpoint = None
         directory.create(settings)
-    first_step = checkpoint["global_step"] if checkpoint else 0
+        first_step = 0
     trainer = _trainer(settings, directory, device, first_step)
     with warnings.catch_warnings():
         for message in LIGHTNING_NOISE:
             warnings.filterwarnings("ignore", message=message)
-        trainer.fit(
-            module,
-            training_loader(splits["train"], settings, first_step),
-            evaluation_loader(splits["validation"], settings.batch_size, settings.workers),
-            ckpt_path=directory.last_checkpoint if checkpoint else None,
-        )
+        try:
+            trainer.fit(
+                module,
+                training_loader(training, settings, first_step),
+                evaluation_loader(validation, settings.batch_size, settings.workers),
+                ckpt_path=directory.last_checkpoint if first_step else None,
+            )
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt(f"stopped; go on with: msrnn train --resume --out {directory.path}") from None
     return directory
 
 
-def _checkpoint(directory: RunDirectory) -> dict[str, Any]:
-    """The last checkpoint of a run to resume.
-
-    Raises:
-        SettingsError: there is none, or it is damaged.
-    """
-    path = directory.last_checkpoint
-    if not path.is_file():
-        raise SettingsError(f"{directory.path} has no checkpoint to resume from: train into a new --out")
-    try:
-        return AtomicCheckpoints().load_checkpoint(path)
-    except Exception as error:
-        raise SettingsError(f"{path} is damaged ({type(error).__name__}): train into a new --out") from error
-
-
-FREE_ON_RESUME = {"epochs", "patience", "accumulate", "device", "workers"}
-
-
-def _check_resumable(directory: RunDirectory, settings: RunSettings) -> None:
-    """What a checkpoint depends on must be as it was."""
+def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
+    """What a training depends on must be as it was."""
     before, now = asdict(directory.settings()), asdict(settings)
     for group in ("model", "data"):
         before |= {f"{group}.{name}": value for name, value in before.pop(group).items()}
@@ -112,22 +101,38 @@ def _check_resumable(directory: RunDirectory, settings: RunSettings) -> None:
             )
 
 
+def _last_step(checkpoint: Path) -> int:
+    """Optimiser steps done in a checkpoint; 0 if there is none.
+
+    Raises:
+        SettingsError: it is damaged.
+    """
+    if not checkpoint.is_file():
+        return 0
+    try:
+        return int(AtomicCheckpoints().load_checkpoint(checkpoint)["global_step"])
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        raise SettingsError(f"{checkpoint} is damaged ({type(error).__name__}): train into a new --out") from error
+
+
 def _trainer(settings: RunSettings, directory: RunDirectory, device: torch.device, first_step: int) -> Trainer:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    checkpoints = ModelCheckpoint(
-        directory.checkpoints,
-        filename="best",
-        monitor=MONITOR,
-        save_last=True,
-        save_on_train_epoch_end=False,
-        enable_version_counter=False,
-    )
-    callbacks: list[Callback] = [BestWeights(directory.weights_file, MONITOR), checkpoints]
+    callbacks: list[Callback] = [
+        BestWeights(directory.weights_file, MONITOR),
+        LastCheckpoint(directory.last_checkpoint),
+        ModelCheckpoint(
+            directory.checkpoints,
+            filename="best",
+            monitor=MONITOR,
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+        ),
+    ]
     if settings.patience is not None:
         callbacks.append(EarlyStopping(MONITOR, patience=settings.patience))
     interactive = sys.stderr.isatty()
-    callbacks.append(Progress() if interactive else Lines())
+    callbacks.append(Progress() if interactive else ValidationLines())
     return Trainer(
         accelerator=device.type,
         devices=1,
@@ -140,7 +145,7 @@ def _trainer(settings: RunSettings, directory: RunDirectory, device: torch.devic
         log_every_n_steps=min(10, settings.steps),
         logger=[
             JSONLines(directory.metrics_file, first_step),
-            TensorBoardLogger(directory.path, name=None, version="tensorboard"),
+            TensorBoardLogger(directory.path, name=None, version="tensorboard", purge_step=first_step),
         ],
         callbacks=callbacks,
         plugins=[AtomicCheckpoints()],

@@ -1,0 +1,36 @@
+"""What the README and the docs show runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from msrnn.arguments import settings_from
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language):
+    return [
+        pytest.param(block, id=f"{page.stem}-{number}")
+        for page in PAGES
+        for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL))
+    ]
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python(block):
+    exec(compile(block, "documentation", "exec"), {})
+
+
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_recipes(block):
+    assert settings_from(yaml.safe_load(block)).model.name.startswith("ms-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
