@@ -94,6 +94,10 @@ def compare(path) -> Agreement:
     )
 
 
+def _short(value: float) -> str:
+    return f"{value:.0e}" if value else "0"
+
+
 if __name__ == "__main__":
     if not VECTORS:
         sys.exit("MSRNN_REFERENCE_VECTORS names no folder of vectors")
@@ -104,7 +108,7 @@ if __name__ == "__main__":
         form = "plain" if set(MODELS[name].scales) == {1} else "MS"
         agreement = compare(path)
         label = cell + (f", skips {options['skips']}" if options else "")
-        rows.setdefault(label, {})[form] = f"{agreement.prediction:.0e} | {agreement.gradient:.0e}"
+        rows.setdefault(label, {})[form] = f"{_short(agreement.prediction)} | {_short(agreement.gradient)}"
     print("| cell | predictions | gradients | MS: predictions | MS: gradients |\n|---|---|---|---|---|")
     for label in sorted(rows, key=lambda label: list(CELLS).index(label.split(",")[0])):
         print(f"| {label} | {rows[label].get('plain', '- | -')} | {rows[label].get('MS', '- | -')} |")

@@ -14,7 +14,7 @@ from msrnn.rundir import RunDirectory
 from msrnn.settings import DataSettings, ModelSettings, RunSettings
 from msrnn.training.run import train
 
-STEPS_PER_MINUTE = 400
+STEPS_PER_MINUTE = 475
 """What two CPU cores do, with some time left for evaluation."""
 
 
