@@ -22,6 +22,7 @@ PLAIN_WORDS = (
     (r"Expected a (?:typing\.)?Literal\[([^\]]*)\]", r"expected one of \1"),
     (r"Expected a <class '(\w+)'>", r"expected \1"),
     (r"Does not validate against any of the Union subtypes.*Given value: (.*)", r"it cannot be \1"),
+    (r"(--\w+): Unable to load config ('[^']*').*", r"\1: expected settings such as {name: ...}, got \2"),
     (r"the following arguments are required: (.*)", lambda keys: f"{_options(keys[1])} must be given"),
 )
 """The parser's messages in the words of the command line."""
