@@ -272,6 +272,7 @@ def test_layer_0_has_no_layer_below():
         ({"name": "convlstm", "in_channels": 1, "out_channels": 2}, "must not exceed in_channels=1"),
         ({"name": "convlstm", "hidden_channels": 0}, "at least 1"),
         ({"name": "convlstm", "kernel_size": 4}, "odd and positive, got 4"),
+        ({"name": "convlstm", "hidden_channels": "a"}, "hidden_channels must be a whole number, got 'a'"),
     ],
 )
 def test_what_is_not_possible_is_said(arguments, message):

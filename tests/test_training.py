@@ -1,4 +1,5 @@
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -119,13 +120,26 @@ def test_resume_changes_nothing_that_matters(finished):
     assert finished.settings() == small()
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
-    def interrupt(self, batch, number):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, monkeypatch, accumulate):
+    whole = train(small(accumulate=accumulate), tmp_path / "whole")
+    original = Training.training_step
 
-    monkeypatch.setattr(Training, "training_step", interrupt)
-    with pytest.raises(KeyboardInterrupt, match="msrnn train --resume --out"):
-        train(small(), tmp_path / "run")
+    def interrupt(self, batch, number):
+        if number == accumulate:  # the first part of step 1
+            signal.raise_signal(signal.SIGINT)
+        return original(self, batch, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "training_step", interrupt)
+        with pytest.raises(KeyboardInterrupt, match=r"stopped at step .*; go on with: msrnn train --resume --out"):
+            train(small(accumulate=accumulate), tmp_path / "run")
+    stopped = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert stopped["global_step"] == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resumed = train(small(accumulate=accumulate), tmp_path / "run", resume=True)
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+    assert metrics(resumed) == metrics(whole)
 
 
 class Recorder(torch.nn.Module):

@@ -19,9 +19,10 @@ NAMED = ("--model", "--data")
 
 PLAIN_WORDS = (
     (r'Parser key "([\w.]+)"', lambda key: f"--{key[1].replace('_', '-')}"),
-    (r"Expected a (?:typing\.)?Literal\[([^\]]*)\]", r"expected one of \1"),
-    (r"Expected a <class '(\w+)'>", r"expected \1"),
-    (r"Does not validate against any of the Union subtypes.*Given value: (.*)", r"it cannot be \1"),
+    (r"Does not validate.* Subtypes: \[(.*), <class 'NoneType'>\].*Given value: (.*)", r"Expected \1. Got value: \2"),
+    (r"Expected (?:a )?(?:typing\.)?Literal\[([^\]]*)\]", r"expected one of \1"),
+    (r"Expected (?:a )?<class '(\w+)'>", r"expected \1"),
+    (r"Expected (?:a )?tuple\[(\w+), \.\.\.\]", r"expected a list of \1"),
     (r"(--\w+): Unable to load config ('[^']*').*", r"\1: expected settings such as {name: ...}, got \2"),
     (r"the following arguments are required: (.*)", lambda keys: f"{_options(keys[1])} must be given"),
 )
@@ -30,7 +31,8 @@ PLAIN_WORDS = (
 
 def _options(keys: str) -> str:
     """`train.out, train.model.name` as `--out, --model`."""
-    return ", ".join("--" + re.sub(r"^train\.|\.name$", "", key) for key in keys.split(", "))
+    names = [re.sub(r"^(train|evaluate|predict)\.|\.name$", "", key) for key in keys.split(", ")]
+    return ", ".join("RUN" if name == "run" else f"--{name}" for name in names)
 
 
 class Formatter(DefaultHelpFormatter):

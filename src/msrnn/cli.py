@@ -50,7 +50,7 @@ def _run(argv: list[str]) -> None:
             command.add_argument("run", metavar="RUN", help="A run directory that `msrnn train` made.")
         if function is predict:
             command.add_argument("--overwrite", action="store_true", help="Replace the output if it exists.")
-        command.add_function_arguments(function, skip={"run", "data", "overwrite"})
+        command.add_function_arguments(function, as_group=False, skip={"run", "data", "overwrite"})
         if function is evaluate:
             add_data_overrides(command)
         commands.add_subcommand(function.__name__, command, help=first[0].lower() + first[1:].rstrip("."))
@@ -117,8 +117,10 @@ def evaluate(
         workers: Processes that make batches.
         device: Where to compute.
     """
-    if batch_size < 1 or workers < 0:
-        raise SettingsError(f"batch_size={batch_size} must be at least 1, workers={workers} must not be negative")
+    if batch_size < 1:
+        raise SettingsError(f"--batch-size {batch_size}: must be at least 1")
+    if workers < 0:
+        raise SettingsError(f"--workers {workers}: must not be negative")
     from msrnn.evaluation import evaluate as score
     from msrnn.predictor import load
     from msrnn.rundir import RunDirectory

@@ -43,6 +43,14 @@ class Forecaster(nn.Module):
         **cell_options: Any,
     ) -> None:
         super().__init__()
+        for what, value in (
+            ("in_channels", in_channels),
+            ("out_channels", out_channels),
+            ("hidden_channels", hidden_channels),
+            ("kernel_size", kernel_size),
+        ):
+            if not isinstance(value, int):
+                raise ValueError(f"{what} must be a whole number, got {value!r}")
         if min(in_channels, out_channels, hidden_channels) < 1:
             raise ValueError(
                 "channels must be at least 1, got "
@@ -117,8 +125,8 @@ class Forecaster(nn.Module):
         """
         self._check(frames, "frames", "(batch, time, channel, y, x)")
         context = frames.shape[1]
-        if context < 1 or horizon < 1:
-            raise ValueError(f"context and horizon must be at least 1, got {context} frames and horizon {horizon}")
+        if not isinstance(horizon, int) or horizon < 1:
+            raise ValueError(f"horizon must be a whole number of at least 1, got horizon {horizon!r}")
         predictions, _ = self._roll_out(frames, context, context + horizon - 1)
         return torch.stack(predictions[context - 1 :], dim=1)
 
@@ -191,17 +199,22 @@ class Forecaster(nn.Module):
         return height + -height % multiple, width + -width % multiple
 
     def _check(self, frames: Tensor, name: str, axes: str) -> None:
+        if not isinstance(frames, Tensor):
+            raise ValueError(f"{name} must be a torch.Tensor {axes}, got {type(frames).__name__}")
         if frames.ndim != axes.count(",") + 1:
             raise ValueError(f"{name} must be {axes}, got shape {tuple(frames.shape)}")
         if frames.shape[-3] != self.in_channels:
             raise ValueError(
                 f"{name} has {frames.shape[-3]} channels, the model wants {self.in_channels}: "
-                f"shape {tuple(frames.shape)} is not {axes}"
+                f"got shape {tuple(frames.shape)}, axes are {axes}"
             )
         if 0 in frames.shape:
             raise ValueError(f"{name} is empty: shape {tuple(frames.shape)}, {axes}")
         if not frames.is_floating_point():
             raise ValueError(f"{name} must be floating point, in [0, 1], got {frames.dtype}")
+        wanted = self.embed.weight.dtype
+        if frames.dtype != wanted and not torch.is_autocast_enabled(frames.device.type):
+            raise ValueError(f"{name} is {frames.dtype}, the model {wanted}: convert one with .to(dtype)")
 
 
 def _shapes(state: PyramidState) -> list[list[torch.Size]]:

@@ -23,6 +23,8 @@ def predict_file(run: str, source: Path, output: Path, horizon: int | None, devi
     """
     if output.suffix not in SUFFIXES:
         raise SettingsError(f"--output {output}: a forecast is written as {' or '.join(SUFFIXES)}")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise SettingsError(f"--output {output} is the input: choose another name")
     if output.exists() and not overwrite:
         raise SettingsError(f"--output {output} exists: choose another name, or add --overwrite")
     if horizon is not None and horizon < 1:

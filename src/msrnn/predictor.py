@@ -100,6 +100,8 @@ def largest_value(dtype: np.dtype) -> int:
 
 def check_frames(frames: np.ndarray) -> None:
     """Raise a ValueError, with the fix, if `frames` are not what a model can forecast from."""
+    if not isinstance(frames, np.ndarray):
+        raise ValueError(f"frames must be a numpy.ndarray, got {type(frames).__name__}")
     if frames.ndim not in AXES:
         raise ValueError(f"frames must be {', '.join(AXES.values())}; got shape {frames.shape}")
     if not frames.size:

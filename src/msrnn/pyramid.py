@@ -55,12 +55,13 @@ SKIPS: dict[str, Callable[[int, Sequence[int]], set[int]]] = {
 
 def check_scales(scales: Sequence[int]) -> tuple[int, ...]:
     """`scales` as a tuple, or a ValueError that says which are possible."""
+    given = scales
     try:
         scales = tuple(map(index, scales))
     except TypeError:
-        scales = (0,)
+        scales = ()
     if not scales or min(scales) < 1:
-        raise ValueError("scales must be positive integers, one per layer, e.g. (1, 2, 4, 4, 2, 1)")
+        raise ValueError(f"scales must be positive integers, one per layer, e.g. (1, 2, 4, 4, 2, 1), got {given!r}")
     for below, above in pairwise(scales):
         if above not in (below, 2 * below) and below != 2 * above:
             raise ValueError(

@@ -36,7 +36,9 @@ class RunDirectory:
         Raises:
             SettingsError: it exists, or cannot be written.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.is_file():
+            raise SettingsError(f"--out: {self.path} is a file: choose another name")
+        if self.path.is_dir() and any(self.path.iterdir()):
             raise SettingsError(f"{self.path} exists: choose another --out, or continue that run with --resume")
         versions = {"msrnn": msrnn.__version__, "torch": str(torch.__version__), "python": platform.python_version()}
         document = _plain(asdict(settings)) | {"versions": versions}
@@ -53,13 +55,19 @@ class RunDirectory:
             SettingsError: there is no such run, or the file is damaged.
         """
         if not self.settings_file.is_file():
-            found = "no such directory" if not self.path.is_dir() else "no settings.yaml in it"
+            found = (
+                "no settings.yaml in it"
+                if self.path.is_dir()
+                else "no directory"
+                if self.path.exists()
+                else "not there"
+            )
             raise SettingsError(f"{self.path} is no run directory ({found}): expected one that `msrnn train` made")
         try:
             document = yaml.safe_load(self.settings_file.read_text())
             del document["versions"]
         except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
-            raise SettingsError(f"{self.settings_file} is damaged: {error!r}") from error
+            raise SettingsError(f"{self.settings_file} is damaged: restore it, or train into a new --out") from error
         return dict(document)
 
     def settings(self) -> RunSettings:

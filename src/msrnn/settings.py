@@ -35,7 +35,8 @@ class ModelSettings:
     scales: tuple[int, ...] | None = None
     """One per layer: it works at 1/scale of the resolution. Default: what the name says."""
     skips: Literal["none", "mirror", "unet3+", "full"] | None = None
-    """Which earlier layers' outputs are added to a layer's input. Default: what the name says."""
+    """Which earlier layers' outputs are added to a layer's input: none, mirror, unet3+ or full. Default: as the name
+    says."""
     memory: Literal["keep", "step", "sqrt"] = "keep"
     """What training holds in memory; the rest is computed again."""
     options: dict[str, Any] = field(default_factory=dict)
@@ -103,7 +104,7 @@ class RunSettings:
     """paper: squared plus absolute error, summed over pixels; mse: mean squared error; balanced: squared plus absolute
     error weighted by rain rate; gdl: paper plus gradient difference."""
     sampling: Literal["scheduled", "reverse-scheduled"] | None = None
-    """How the model comes to see its own output in training. Default: what the cell's paper does."""
+    """How the model comes to see its own output in training, scheduled or reverse-scheduled. Default: as its paper."""
     learning_rate: float = 3e-4
     """Of Adam."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"

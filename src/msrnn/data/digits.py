@@ -28,6 +28,8 @@ def load_digits(folder: str | None, split: str, size: int) -> np.ndarray:
     if folder is None:
         pools = _divide(_from_sklearn())
     else:
+        if not Path(folder).is_dir():
+            raise ValueError(f"there is no folder {folder}")
         files = {part: _find(Path(folder), part) for part in ("train", "t10k")}
         found = {part: _read_idx(path) for part, path in files.items() if path}
         if not found:

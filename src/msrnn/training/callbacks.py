@@ -3,9 +3,12 @@
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,23 +80,49 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 class LastCheckpoint(Callback):
-    """Writes everything that a resumed run needs, after each validation and every `CHECKPOINT_SECONDS`."""
+    """Writes all that a resumed run needs: after each validation, every `CHECKPOINT_SECONDS`, and on Ctrl-C.
+
+    Ctrl-C waits for the end of the optimiser step; a second one does not.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.saved_at = time.monotonic()
-        self.saved_step = 0
+        self.interrupted = False
 
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS and trainer.global_step > self.saved_step:
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Within the block, Ctrl-C is this callback's."""
+
+        def interrupt(*_: Any) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+
+        if threading.current_thread() is not threading.main_thread():
+            yield  # where signals cannot be heard
+            return
+        previous = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def on_train_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
+        *_, batch_number = arguments
+        if (batch_number + 1) % trainer.accumulate_grad_batches:
+            return  # in the middle of an optimiser step
+        if self.interrupted or time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS:
             self._save(trainer)
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.path)
-        self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
+        self.saved_at = time.monotonic()
 
 
 class BestWeights(Callback):
@@ -133,6 +162,12 @@ class ValidationLines(Callback):
 
 class Progress(TQDMProgressBar):
     """One bar for the whole training, which is one epoch of Lightning's."""
+
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
+        """A resumed run goes on in the middle of that epoch, whose start will not be announced."""
+        super().on_train_start(trainer)
+        self.train_progress_bar.reset(trainer.max_steps * trainer.accumulate_grad_batches)
+        self.train_progress_bar.set_description("training")
 
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         super().on_train_epoch_start(trainer)

@@ -60,6 +60,7 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
     length, seed = settings.length, settings.seed
     training = open_split(settings.data, "train", length, settings.steps * settings.batch_size, seed)
     validation = open_split(settings.data, "validation", length, settings.data.validation_samples, seed)
+    open_split(settings.data, "test", length, settings.data.test_samples, seed)  # a damaged file is better known now
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = Training(settings, training[0].shape[1:])
@@ -71,8 +72,9 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
     else:
         directory.create(settings)
         first_step = 0
-    trainer = _trainer(settings, directory, device, first_step)
-    with warnings.catch_warnings():
+    checkpoints = LastCheckpoint(directory.last_checkpoint)
+    trainer = _trainer(settings, directory, device, first_step, checkpoints)
+    with warnings.catch_warnings(), checkpoints.listening():
         for message in LIGHTNING_NOISE:
             warnings.filterwarnings("ignore", message=message)
         try:
@@ -83,7 +85,10 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
                 ckpt_path=directory.last_checkpoint if first_step else None,
             )
         except SystemExit:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt(f"stopped; go on with: msrnn train --resume --out {directory.path}") from None
+            raise KeyboardInterrupt(
+                f"stopped at step {trainer.global_step} of {settings.steps}; "
+                f"go on with: msrnn train --resume --out {directory.path}"
+            ) from None
     return directory
 
 
@@ -115,12 +120,14 @@ def _last_step(checkpoint: Path) -> int:
         raise SettingsError(f"{checkpoint} is damaged ({type(error).__name__}): train into a new --out") from error
 
 
-def _trainer(settings: RunSettings, directory: RunDirectory, device: torch.device, first_step: int) -> Trainer:
+def _trainer(
+    settings: RunSettings, directory: RunDirectory, device: torch.device, first_step: int, checkpoints: LastCheckpoint
+) -> Trainer:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     callbacks: list[Callback] = [
         BestWeights(directory.weights_file, MONITOR),
-        LastCheckpoint(directory.last_checkpoint),
+        checkpoints,
         ModelCheckpoint(
             directory.checkpoints,
             filename="best",
