@@ -16,7 +16,7 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto -m "not slow"
 
-test-all: test wheel
+test-all: test wheel .venv/installed-radar
 	$(BIN)/pytest -m slow
 
 # The wheel builds, and its models run where torch and numpy alone are installed.
@@ -38,6 +38,10 @@ wheel: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(PIP) install -c constraints.txt -e ".[dev]"
+	touch $@
+
+.venv/installed-radar: .venv/installed-dev
+	$(PIP) install -c constraints.txt -e ".[dev,radar,video]"
 	touch $@
 
 clean:

@@ -12,8 +12,8 @@ import msrnn
 from msrnn.cli import main
 
 SMALL = [
-    "--data.size=[16,16]",
-    "--data.digit-size=8",
+    "--data.digits.size=16",
+    "--data.digits.digit-size=8",
     "--data.epoch-samples=8",
     "--data.validation-samples=2",
     "--data.test-samples=3",
@@ -55,9 +55,9 @@ def test_evaluate(run, capsys):
     assert "3 sequences; 2 frames given, 2 scored" in table
     assert (run / "scores.txt").read_text() == table
     rows = (run / "scores.csv").read_text().splitlines()
-    assert rows[0] == "model,score,lead,value"
+    assert rows[0] == "model,score,threshold_mm_h,lead,value"
     assert len(rows) == 1 + 3 * 4 * 3
-    main(["evaluate", str(run), "--device=cpu", "--horizon=4", "--data.test-samples", "2", "--data.size=[20,16]"])
+    main(["evaluate", str(run), "--device=cpu", "--horizon=4", "--data.test-samples", "2", "--data.digits.size=20x16"])
     assert "2 sequences; 2 frames given, 4 scored" in capsys.readouterr().out
     assert (run / "scores.txt").read_text() == table
     assert (run / "scores-horizon=4-test_samples=2-size=20x16.csv").is_file()
@@ -65,15 +65,15 @@ def test_evaluate(run, capsys):
 
 def test_evaluate_on_the_fixed_file(run, tmp_path, capsys):
     np.save(tmp_path / "fixed.npy", np.zeros((20, 2, 64, 64), np.uint8))
-    main(["evaluate", str(run), "--device=cpu", f"--data.test-file={tmp_path / 'fixed.npy'}"])
+    main(["evaluate", str(run), "--device=cpu", f"--data.digits.test-file={tmp_path / 'fixed.npy'}"])
     assert "2 sequences" in capsys.readouterr().out
 
 
 def test_predict(run, frames, tmp_path, capsys):
     output = tmp_path / "new" / "forecast.npy"
     main(["predict", str(run), "--input", str(frames), "--output", str(output), "--horizon", "5", "--device", "cpu"])
-    assert "(5, 16, 20) float32 forecast after" in capsys.readouterr().err
-    expected = msrnn.load(run, device="cpu").predict(np.load(frames), 5)
+    assert "5 frames of 16 x 20, after 2 given" in capsys.readouterr().err
+    expected = msrnn.load(run, device="cpu").predict(np.load(frames)[-2:], 5)
     np.testing.assert_array_equal(np.load(output), expected)
     assert "exists: choose another name, or add --overwrite" in refused(
         capsys, "predict", run, "--input", frames, "--output", output
@@ -85,22 +85,22 @@ def test_predict(run, frames, tmp_path, capsys):
 def test_predict_says_how_it_scales_and_reads_npz(run, tmp_path, capsys):
     np.savez(tmp_path / "frames.npz", np.zeros((2, 2, 1, 8, 8), np.uint8))
     main(["predict", str(run), "--input", str(tmp_path / "frames.npz"), "--output", str(tmp_path / "out.npy")])
-    assert "uint8 scaled by 255" in capsys.readouterr().err
+    assert "2 frames of 8 x 8 for each of 2 sequences, after 2 given; integers scaled by 255" in capsys.readouterr().err
     assert np.load(tmp_path / "out.npy").shape == (2, 2, 1, 8, 8)
 
 
 def test_predict_writes_an_animation(run, frames, tmp_path):
     main(["predict", str(run), "--input", str(frames), "--output", str(tmp_path / "forecast.gif"), "--horizon=4"])
     with Image.open(tmp_path / "forecast.gif") as image:
-        assert image.n_frames == 7
+        assert image.n_frames == 6
         seen = []
-        for number in range(7):
+        for number in range(6):
             image.seek(number)
             seen.append(np.asarray(image.convert("RGB")))
     assert not np.array_equal(seen[0], seen[1])
     edges = [tuple(int(v) for v in image[24, 74]) for image in seen]  # the frame around the picture
-    assert len(set(edges[:3])) == len(set(edges[3:])) == 1
-    assert edges[2] != edges[3]
+    assert len(set(edges[:2])) == len(set(edges[2:])) == 1
+    assert edges[1] != edges[2]
 
 
 def test_train_resumes(run, capsys):
@@ -113,7 +113,7 @@ def test_recipe(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "model: {name: trajgru, hidden_channels: 4, options: {links: 2}, scales: [1, 2]}\n"
-        "data: {size: [16, 16], digit_size: 8, epoch_samples: 8, validation_samples: 2}\n"
+        "data: {digits: {size: [16, 16], digit_size: 8}, epoch_samples: 8, validation_samples: 2}\n"
         "context: 2\nhorizon: 1\nepochs: 1\n"
     )
     main(["train", "--config", str(recipe), "--out", str(tmp_path / "run"), "--horizon", "2", "--device=cpu"])
@@ -134,13 +134,16 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         (["train", "--model", "ms-mim"], "--out must be given"),
         ([*train, "--model", "ms-mim", "--nothing", "1"], "--nothing"),
         ([*train, "--model", "ms-mim", "--loss", "l3"], "'paper', 'mse', 'balanced', 'gdl'"),
-        ([*train, "--model", "ms-mim", "--data", "kth"], "moving-mnist"),
+        ([*train, "--model", "ms-mim", "--data", "kth"], "data.digits is for moving-mnist, --data is kth"),
+        (["train", "--model", "ms-mim", "--out", nothing, "--data", "kth"], "needs its files: --data.path FOLDER"),
+        (["train", "--model", "ms-mim", "--out", nothing, "--data", nothing], "there is no such file or folder"),
+        ([*train, "--model", "ms-mim", "--data.crop", "8"], "data.crop is for files, --data is moving-mnist"),
         ([*train, "--model", "ms-mim", "--epochs", "many"], "many"),
         ([*train, "--model", "ms-mim", "--horizon", "0"], "horizon=0 must be at least 1"),
         ([*train, "--model", "ms-mim", "--model.options.links", "3"], "no option links for ms-mim"),
         ([*train, "--model", "ms-mim", "--model.scales", "[1,3]"], "differ by a factor of 2"),
-        ([*train, "--model", "ms-mim", "--data.digits", nothing], "there is no folder"),
-        ([*train, "--model", "ms-mim", "--data.digit-size", "17"], "digit_size=17 must be between 1 and"),
+        ([*train, "--model", "ms-mim", "--data.digits.folder", nothing], "there is no folder"),
+        ([*train, "--model", "ms-mim", "--data.digits.digit-size", "17"], "digit_size=17 must be between 1 and"),
         ([*train, "--model", "ms-mim", "--init-from", nothing], "not there"),
         ([*train, "--model", "ms-mim", "--config", nothing], "nothing"),
         (["train", "--model", "ms-mim", "--out", run], "exists: choose another --out"),
@@ -148,7 +151,7 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         (["evaluate", nothing], "is no run directory (not there)"),
         (["evaluate", frames], "is no run directory (no directory)"),
         (["evaluate", tmp_path], "no settings.yaml in it"),
-        (["evaluate", run, "--data.test-file", nothing], "there is no"),
+        (["evaluate", run, "--data.digits.test-file", nothing], "No such file"),
         (["evaluate", run, "--horizon", "0"], "horizon=0"),
         (["evaluate", run, "--batch-size", "0"], "--batch-size 0: must be at least 1"),
         ([*train, "--model", "trajgru", "--model.options.links", "a"], "model: "),
@@ -162,13 +165,12 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         (["predict", *output], "RUN, --input must be given"),
         (["predict", run, "--input", frames, "--output", frames, "--overwrite"], "is the input: choose another name"),
         ([*train, "--model", "ms-mim", "--sampling", "x"], "expected one of 'scheduled', 'reverse-scheduled'"),
-        ([*train, "--model", "ms-mim", "--data.test-file", frames], "data.test_file: expected uint8"),
+        ([*train, "--model", "ms-mim", "--data.digits.test-file", frames], "data.digits.test_file: expected uint8"),
         (["train", "--model", "ms-mim", "--out", frames], "is a file"),
         (["predict", run, "--input", nothing, *output], "there is no such file"),
-        (["predict", run, "--input", tmp_path, *output], "is a folder"),
-        (["predict", run, "--input", run / "settings.yaml", *output], "is no .npy or .npz file"),
+        (["predict", run, "--input", run / "settings.yaml", *output], "is no format that is known by its content"),
         (["predict", run, "--input", frames, *output, "--horizon", "0"], "at least 1 frame"),
-        (["predict", run, "--input", frames, "--output", tmp_path / "out.mov"], ".npy or .gif"),
+        (["predict", run, "--input", frames, "--output", tmp_path / "out.mov"], ".npy or .gif or .mp4"),
         (["predict", run, "--input", frames, "--output", "/proc/nothing/out.npy"], "cannot be written"),
         (["predict", nothing, "--input", frames, *output], "no run directory"),
     ]:  # fmt: skip
@@ -180,7 +182,7 @@ def test_bad_usage(run, frames, tmp_path, capsys):
 def test_damaged_files(run, frames, tmp_path, capsys):
     damaged = tmp_path / "damaged"
     damaged.mkdir()
-    for name in ("settings.yaml", "weights.safetensors"):
+    for name in ("settings.yaml", "field.yaml", "weights.safetensors"):
         (damaged / name).write_bytes((run / name).read_bytes())
     predict = ["predict", damaged, "--input", frames, "--output", tmp_path / "out.npy"]
     (damaged / "weights.safetensors").write_bytes(b"\0" * 20)
@@ -197,22 +199,22 @@ def test_damaged_files(run, frames, tmp_path, capsys):
     (damaged / "settings.yaml").write_text("[1, 2")
     assert "settings.yaml is damaged" in refused(capsys, *predict)
     (tmp_path / "frames.npz").write_bytes(b"PK\3\4 damaged")
-    predict[3] = tmp_path / "frames.npz"
-    assert "is no .npy or .npz file" in refused(capsys, *predict)
+    predict[1:4] = run, "--input", tmp_path / "frames.npz"
+    assert "cannot be read as .npy or .npz" in refused(capsys, *predict)
     np.savez_compressed(tmp_path / "frames.npz", np.random.default_rng(0).random((2, 16, 16)))
     content = bytearray((tmp_path / "frames.npz").read_bytes())
     content[200:400] = bytes(200)
     (tmp_path / "frames.npz").write_bytes(content)
-    assert "is no .npy or .npz file" in refused(capsys, *predict)
+    assert "cannot be read as .npy or .npz" in refused(capsys, *predict)
     with zipfile.ZipFile(tmp_path / "frames.npz", "w") as archive:
         archive.writestr("text.txt", "no array")
-    assert "holds no array" in refused(capsys, *predict)
+    assert "cannot be read as .npy or .npz" in refused(capsys, *predict)
     np.save(tmp_path / "nan.npy", np.full((2, 4, 4), np.nan))
-    predict[1:4] = run, "--input", tmp_path / "nan.npy"
-    assert "32 values are NaN and 0 infinite, first at index (0, 0, 0)" in refused(capsys, *predict)
+    predict[3] = tmp_path / "nan.npy"
+    assert "all values are missing" in refused(capsys, *predict)
     np.savez(tmp_path / "two.npz", a=np.zeros(2), b=np.zeros(2))
     predict[3] = tmp_path / "two.npz"
-    assert "holds 2 arrays (a, b): expected one" in refused(capsys, *predict)
+    assert "holds 2 arrays (a, b); choose one: --reader-options array=a" in refused(capsys, *predict)
 
 
 def test_out_that_cannot_be_made(tmp_path, capsys):
@@ -231,7 +233,7 @@ def test_help_needs_no_torch():
     )
     text = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     assert "--init-from" in text
-    assert "--data.digits" in text
+    assert "--data.digits.folder" in text
     assert "_" not in "".join(word for word in text.split() if word.startswith("--"))
     assert max(map(len, text.splitlines())) <= 100
 

@@ -8,9 +8,9 @@ import yaml
 from safetensors.torch import load_file
 
 import msrnn
-from msrnn.data import open_split
+from msrnn.data import open_data
 from msrnn.evaluation import evaluate
-from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError
+from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings, SettingsError
 from msrnn.training.loading import TrainingBatches, training_loader
 from msrnn.training.module import Training, learning_rate_factor
 from msrnn.training.run import train
@@ -18,7 +18,8 @@ from msrnn.training.run import train
 
 def small(**options) -> RunSettings:
     """Two validations, three steps each, on 16x16 frames."""
-    data = {"size": (16, 16), "digit_size": 8, "epoch_samples": 12, "validation_samples": 3, "test_samples": 5}
+    digits = {"size": (16, 16), "digit_size": 8} | options.pop("digits", {})
+    data = {"digits": DigitsSettings(**digits), "epoch_samples": 12, "validation_samples": 3, "test_samples": 5}
     model = {"name": "ms-convlstm", "hidden_channels": 4} | options.pop("model", {})
     settings = {"context": 2, "horizon": 2, "epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "device": "cpu"}
     return RunSettings(
@@ -41,7 +42,14 @@ def finished(tmp_path_factory):
 
 def test_what_a_run_leaves(finished):
     names = {path.name for path in finished.path.iterdir()}
-    assert names == {"settings.yaml", "weights.safetensors", "metrics.jsonl", "checkpoints", "tensorboard"}
+    assert names == {
+        "settings.yaml",
+        "field.yaml",
+        "weights.safetensors",
+        "metrics.jsonl",
+        "checkpoints",
+        "tensorboard",
+    }
     assert {path.name for path in finished.checkpoints.iterdir()} == {"best.ckpt", "last.ckpt"}
     document = yaml.safe_load(finished.settings_file.read_text())
     assert document["versions"]["torch"] == torch.__version__
@@ -111,10 +119,10 @@ def test_interrupted_equals_uninterrupted(finished, tmp_path, monkeypatch, step,
 
 
 def test_resume_changes_nothing_that_matters(finished):
-    for options in ({"epochs": 3}, {"patience": 2}, {"accumulate": 2}, {"data": {"number": 1}}):
+    for options in ({"epochs": 3}, {"patience": 2}, {"accumulate": 2}, {"digits": {"number": 1}}):
         with pytest.raises(
             SettingsError,
-            match=f"--resume cannot change (data.)?{'number' if 'data' in options else next(iter(options))}",
+            match=f"--resume cannot change (data.)?{'digits' if 'digits' in options else next(iter(options))}",
         ):
             train(small(**options), finished.path, resume=True)
     assert finished.settings() == small()
@@ -173,7 +181,7 @@ def test_the_model_is_fed_by_schedule_and_validated_on_context_alone(monkeypatch
     assert np.mean(share[-20:]) < 0.1
     assert all(mask[:, :2].all() for mask in recorder.masks)
     assert {given.shape[1] for given in recorder.given} == {2}
-    held_out = open_split(small().data, "validation", 22, 5, 0)
+    held_out = open_data(small(data={"validation_samples": 5}).data, 2, 20, 0).held_out("validation")
     frames = torch.stack([held_out[number] for number in range(5)])
     persistence = (frames[:, 1:2] - frames[:, 2:]).square().mean()
     assert metrics(run)[-1]["validation/mse"] == pytest.approx(float(persistence), rel=1e-5)
@@ -192,7 +200,7 @@ def test_reverse_scheduled_sampling_is_used(monkeypatch, tmp_path, options):
 def test_one_step_by_hand(monkeypatch, tmp_path, clip, clipped):
     """Loss with its auxiliary term, clipping in units of the frame's area, Adam."""
     recorder, run = recorded(monkeypatch, tmp_path, epochs=1, clip=clip, data={"epoch_samples": 4})
-    data = open_split(small().data, "train", 4, 4, 0)
+    data = open_data(small().data, 2, 2, 0).training(4)
     frames = torch.stack([data[number] for number in range(4)])
     weight = torch.tensor(0.25, requires_grad=True)
     error = weight - frames[:, 1:]
@@ -262,7 +270,7 @@ def test_fine_tuning_starts_from_the_weights(finished, tmp_path):
         {"loss": "gdl", "schedule": "cosine", "warmup": 0.3},
         {"loss": "balanced", "precision": "bf16"},
         {"loss": "mse", "precision": "64"},
-        {"horizon": 1, "context": 1, "data": {"size": (13, 17)}},
+        {"horizon": 1, "context": 1, "digits": {"size": (13, 17)}},
     ],
 )
 def test_other_settings_train(options, tmp_path):
@@ -288,7 +296,7 @@ def test_batches_are_a_function_of_the_step():
     assert [sample for batch in batches for sample in batch] == list(range(24))
     assert [len(batch) for batch in batches] == [2] * 12
     assert list(TrainingBatches(settings, 4)) == batches[8:]
-    data = open_split(settings.data, "train", settings.length, 24, 0)
+    data = open_data(settings.data, 2, 2, 0).training(24)
     samples, frames = next(iter(training_loader(data, settings, 4)))
     assert samples.tolist() == [16, 17]
     assert frames[1].equal(data[17])
@@ -310,7 +318,7 @@ def test_learning_rate():
         ({"epochs": 0}, "epochs=0 must be positive"),
         ({"accumulate": 3}, "accumulate=3 must divide batch_size=4"),
         ({"warmup": 1}, "warmup=1"),
-        ({"data": {"test_file": "x.npy"}, "context": 15, "horizon": 10}, "exceed the 20 frames"),
+        ({"digits": {"test_file": "x.npy"}, "context": 15, "horizon": 10}, "exceed the 20 frames"),
     ],
 )
 def test_settings_that_are_not_possible(options, message):
@@ -320,7 +328,7 @@ def test_settings_that_are_not_possible(options, message):
 
 def test_predict(finished):
     predictor = msrnn.load(finished.path, device="cpu")
-    frames = open_split(small().data, "test", 4, 5, 0)[0].numpy()
+    frames = open_data(small().data, 2, 2, 0).held_out("test")[0].numpy()
     forecast = predictor.predict(frames[:2], horizon=3)
     assert forecast.shape == (3, 1, 16, 16)
     assert forecast.dtype == np.float32
@@ -344,11 +352,11 @@ def test_predict(finished):
     [
         (np.zeros((4, 4)), r"frames must be \(time, y, x\)"),
         (np.zeros((2, 3, 8, 8)), "3 channels, the model wants 1"),
-        (np.full((2, 8, 8), np.nan), r"128 values are NaN and 0 infinite, first at index \(0, 0, 0\)"),
-        (np.array([[[0.0, np.inf]]]), r"0 values are NaN and 1 infinite, first at index \(0, 0, 1\)"),
+        (np.full((2, 8, 8), np.nan), "all values are missing"),
+        (np.array([[[0.0, np.inf]]]), r"1 values are infinite, first at index \(0, 0, 0, 1\)"),
         (np.full((2, 8, 8), 2.0), r"must lie in \[0, 1\], got 2 to 2"),
-        (np.full((2, 8, 8), 1), "uint8 or uint16, got int64: convert them"),
-        (np.full((2, 8, 8), "a"), "uint8 or uint16, got <U1"),
+        (np.full((2, 8, 8), 1), "uint8 or uint16, in units 1, got int64: convert them"),
+        (np.full((2, 8, 8), "a"), "uint8 or uint16, in units 1, got <U1"),
         (np.zeros((0, 8, 8)), "empty"),
     ],
 )
@@ -361,7 +369,7 @@ def test_evaluation_beside_baselines(finished):
     settings = small()
     predictor = msrnn.load(finished.path, device="cpu")
     evaluation = evaluate(predictor, settings, batch_size=2)
-    test = open_split(settings.data, "test", 4, 5, 0)
+    test = open_data(settings.data, 2, 2, 0).held_out("test")
     truth = np.stack([test[number].numpy() for number in range(5)])
     last, future = truth[:, 1:2], truth[:, 2:]
     model = np.stack([predictor.predict(sequence[:2]) for sequence in truth])

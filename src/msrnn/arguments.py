@@ -15,6 +15,11 @@ set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 NAMED = ("--model", "--data")
 """Options that may be given as a name alone: `--model ms-predrnn` is `--model.name ms-predrnn`."""
+READER_OPTIONS = ("--reader_options", "--data.reader_options")
+"""Options that take KEY=VALUE, several at once."""
+SIZES = ("--data.size", "--data.crop", "--data.digits.size", "--size")
+LISTS = (*SIZES, "--data.shares", "--data.z_r", "--data.actions", "--data.digits.speed", "--model.scales")
+"""Options that take several values."""
 
 
 PLAIN_WORDS = (
@@ -31,8 +36,10 @@ PLAIN_WORDS = (
 
 def _options(keys: str) -> str:
     """`train.out, train.model.name` as `--out, --model`."""
-    names = [re.sub(r"^(train|evaluate|predict)\.|\.name$", "", key) for key in keys.split(", ")]
-    return ", ".join("RUN" if name == "run" else f"--{name}" for name in names)
+    names = [
+        re.sub(r"^(train|evaluate|predict|data\.inspect|data\.convert)\.|\.name$", "", key) for key in keys.split(", ")
+    ]
+    return ", ".join(name.upper() if name in ("run", "path") else f"--{name}" for name in names)
 
 
 class Formatter(DefaultHelpFormatter):
@@ -91,14 +98,48 @@ def _name_groups(parser: Parser) -> None:
 
 
 def normalised(argv: Sequence[str]) -> list[str]:
-    """`argv` as the parsers know it: underscores in names of options, `--model NAME` as `--model.name NAME`."""
-    return [_normalised(token) if token.startswith("--") else token for token in argv]
+    """`argv` as the parsers know it.
+
+    Underscores in names of options; `--model NAME` as `--model.name NAME`; `--data.crop 64 64`, `64x64`, `64,64` or
+    `64` as `[64,64]`; `--reader-options A=1 B=2` as one option each.
+    """
+    tokens: list[str] = []
+    option = ""
+    for token in argv:
+        if token.startswith("--"):
+            name, equals, value = token.partition("=")
+            option = "--" + name[2:].replace("-", "_")
+            option = f"{option}.name" if option in NAMED else option
+            if option in LISTS and equals:
+                tokens += [option, _listed(option, value)]
+            elif option not in READER_OPTIONS:
+                tokens.append(option + equals + value)
+        elif option in READER_OPTIONS:
+            if "=" not in token:
+                raise SettingsError(
+                    f"{option.replace('_', '-')} {token}: write KEY=VALUE, and what has no key before it"
+                )
+            tokens.append(f"{option}.{token}")
+        elif option in LISTS and tokens[-1].startswith("[") and re.fullmatch(r"[\d.]+", token):
+            tokens[-1] = f"{tokens[-1][:-1]},{token}]"
+        else:
+            value = _listed(option, token)
+            tokens.append(value)
+            option = option if value.startswith("[") else ""
+    return [_squared(before, token) for before, token in zip(["", *tokens], tokens, strict=False)]
 
 
-def _normalised(option: str) -> str:
-    name, equals, value = option.partition("=")
-    name = "--" + name[2:].replace("-", "_")
-    return (f"{name}.name" if name in NAMED else name) + equals + value
+def _listed(option: str, value: str) -> str:
+    """Numbers or words with commas, or 64x64, as a list in brackets."""
+    if option not in LISTS or value.startswith("[") or (option == "--data.z_r" and value[:1].isalpha()):
+        return value
+    return f"[{re.sub(r'(?<=[0-9])x(?=[0-9])', ',', value)}]"
+
+
+def _squared(option: str, value: str) -> str:
+    """One edge of a square as two."""
+    one = re.fullmatch(r"\[(\d+)\]", value)
+    return f"[{one[1]},{one[1]}]" if one and option in SIZES else value
 
 
 def settings_from(document: dict[str, Any]) -> RunSettings:

@@ -4,12 +4,13 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import msrnn
 from msrnn.arguments import Parser, add_data_overrides, add_run_settings, normalised, run_settings, settings_from
-from msrnn.settings import Device, SettingsError, Split
+from msrnn.settings import Device, SettingsError, Split, Units
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -18,9 +19,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     What was asked and is not possible ends with one line on standard error and exit code 2; a training that cannot go
     on with 1; Ctrl-C with 130.
     """
-    arguments = normalised(sys.argv[1:] if argv is None else argv)
     try:
-        _run(arguments)
+        _run(normalised(sys.argv[1:] if argv is None else argv))
     except (SettingsError, OSError) as error:
         _leave(error, 2)
     except UnicodeDecodeError:
@@ -43,17 +43,25 @@ def _run(argv: list[str]) -> None:
     commands = parser.add_subcommands(dest="command", metavar="COMMAND")
     training = _train_parser(argv)
     commands.add_subcommand("train", training, help="train a model")
+    function: Callable[..., None]
     for function in (evaluate, predict, demo):
-        first = (function.__doc__ or "").partition("\n")[0]
-        command = Parser(usage=USAGE[function], description=first)
+        command = _command(function)
         if function is not demo:
             command.add_argument("run", metavar="RUN", help="A run directory that `msrnn train` made.")
         if function is predict:
-            command.add_argument("--overwrite", action="store_true", help="Replace the output if it exists.")
-        command.add_function_arguments(function, as_group=False, skip={"run", "data", "overwrite"})
+            command.add_argument("--input", nargs="+", type=str, required=True, metavar="FILE", help=INPUT)
+        _add_options(command, function, {"run", "data", "input"})
         if function is evaluate:
             add_data_overrides(command)
-        commands.add_subcommand(function.__name__, command, help=first[0].lower() + first[1:].rstrip("."))
+        commands.add_subcommand(function.__name__, command, help=_first_line(function))
+    data = Parser(usage="msrnn data inspect PATH | convert PATH --to OUT.zarr", description="Look at files of frames.")
+    commands.add_subcommand("data", data, help="look at files of frames, or make one store of them")
+    actions = data.add_subcommands(dest="action", metavar="ACTION")
+    for function in (inspect, convert):
+        action = _command(function)
+        action.add_argument("path", nargs="+", type=str, metavar="PATH", help=INPUT)
+        _add_options(action, function, {"path"})
+        actions.add_subcommand(function.__name__, action, help=_first_line(function))
     parsed = parser.parse_args(argv)
     options = parsed[parsed.command]
     if parsed.command == "train":
@@ -64,8 +72,35 @@ def _run(argv: list[str]) -> None:
     elif parsed.command == "evaluate":
         evaluate(**(options.as_dict() | {"data": options.as_dict().get("data", {})}))
     else:
-        functions: dict[str, Callable[..., None]] = {"predict": predict, "demo": demo}
-        functions[parsed.command](**options.as_dict())
+        functions: dict[str, Callable[..., None]] = {
+            "predict": predict,
+            "demo": demo,
+            "inspect": inspect,
+            "convert": convert,
+        }
+        name = options.action if parsed.command == "data" else parsed.command
+        functions[name](**(options[name] if parsed.command == "data" else options).as_dict())
+
+
+INPUT = "A file, a folder, a pattern in quotes, or several of these."
+
+
+def _first_line(function: Callable[..., None]) -> str:
+    first = (function.__doc__ or "").partition("\n")[0]
+    return first[0].lower() + first[1:].rstrip(".")
+
+
+def _command(function: Callable[..., None]) -> Parser:
+    return Parser(usage=USAGE[function], description=(function.__doc__ or "").partition("\n")[0])
+
+
+def _add_options(parser: Parser, function: Callable[..., None], own: set[str]) -> None:
+    """A function's parameters as options; flags need no value."""
+    flags: set[str] = {name for name, parameter in signature(function).parameters.items() if parameter.default is False}
+    parser.add_function_arguments(function, as_group=False, skip={*own, *flags})
+    for flag in sorted(flags):
+        text = re.search(rf"^ +{flag}: (.*)$", function.__doc__ or "", re.MULTILINE)
+        parser.add_argument(f"--{flag}", action="store_true", help=text[1] if text else "")
 
 
 def _train_parser(argv: list[str]) -> Parser:
@@ -98,7 +133,7 @@ def evaluate(
     context: int | None = None,
     horizon: int | None = None,
     split: Split = "test",
-    batch_size: int = 16,
+    batch_size: int | None = None,
     workers: int = 0,
     device: Device = "auto",
 ) -> None:
@@ -113,11 +148,11 @@ def evaluate(
         context: Frames that are given. Default: as in training.
         horizon: Frames that are predicted. Default: as in training.
         split: Which sequences.
-        batch_size: Sequences at a time.
+        batch_size: Sequences at a time. Default: 16, or fewer of large frames.
         workers: Processes that make batches.
         device: Where to compute.
     """
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise SettingsError(f"--batch-size {batch_size}: must be at least 1")
     if workers < 0:
         raise SettingsError(f"--workers {workers}: must not be negative")
@@ -128,10 +163,11 @@ def evaluate(
     directory = RunDirectory(run)
     document = directory.document()
     changes = {key: value for key, value in (("context", context), ("horizon", horizon)) if value is not None}
-    settings = settings_from(document | changes | {"data": document["data"] | data})
+    given = data | ({"digits": document["data"]["digits"] | data["digits"]} if "digits" in data else {})
+    settings = settings_from(document | changes | {"data": document["data"] | given})
     evaluation = score(load(run, device), settings, split, batch_size, workers)
-    changes |= data | ({} if split == "test" else {"split": split})
-    differs = "".join(f"-{key}={_in_a_name(value)}" for key, value in changes.items())
+    changes |= data | data.get("digits", {}) | ({} if split == "test" else {"split": split})
+    differs = "".join(f"-{key}={_in_a_name(value)}" for key, value in changes.items() if key != "digits")
     evaluation.save(directory.path / f"scores{differs}")
     sys.stdout.write(evaluation.table())
 
@@ -143,26 +179,107 @@ def _in_a_name(value: Any) -> str:
 
 def predict(
     run: str,
-    input: str,
+    input: list[str],
     output: str,
+    context: int | None = None,
     horizon: int | None = None,
+    reader: str | None = None,
+    reader_options: dict[str, Any] | None = None,
+    units: Units | None = None,
+    interval_minutes: float | None = None,
     device: Device = "auto",
     overwrite: bool = False,
+    skip_bad: bool = False,
 ) -> None:
-    """Forecast from frames of your own.
+    """Forecast from files of your own.
 
     Args:
         run: The run directory.
-        input: The context, .npy or .npz: (time, y, x), (time, channel, y, x) or (sequence, time, channel, y, x);
-            floating point in [0, 1], uint8 or uint16.
-        output: .npy (the forecast, as the input) or .gif (context and forecast).
+        input: What to forecast from; its last frames are the context.
+        output: The forecast: .nc or .zarr (with coordinates, times and units), .npy, .gif or .mp4 (context, forecast).
+        context: How many of the last frames to use. Default: as in training.
         horizon: Frames to predict. Default: as in training.
+        reader: Reader of the files. Default: that of the training's files, or by the first file's content.
+        reader_options: Options of the reader, as KEY=VALUE.
+        units: Units of the numbers. Default: what the files say.
+        interval_minutes: Interval of units mm. Default: what the files say.
         device: Where to compute.
         overwrite: Replace the output if it exists.
+        skip_bad: Leave out files that cannot be used.
     """
-    from msrnn.forecasting import predict_file
+    from msrnn.forecasting import Source, predict_file
 
-    sys.stderr.write(predict_file(run, Path(input), Path(output), horizon, device, overwrite) + "\n")
+    source = Source(input, reader, reader_options or {}, units, interval_minutes, skip_bad)
+    sys.stderr.write(predict_file(run, source, Path(output), context, horizon, device, overwrite) + "\n")
+
+
+def inspect(
+    path: list[str],
+    reader: str | None = None,
+    reader_options: dict[str, Any] | None = None,
+    units: Units | None = None,
+    interval_minutes: float | None = None,
+    context: int = 10,
+    horizon: int = 10,
+) -> None:
+    """Say what is in files: shape, time step, gaps, units, range, and what is wrong with them.
+
+    Args:
+        path: What to look at.
+        reader: Reader of the files. Default: by the first file's content.
+        reader_options: Options of the reader, as KEY=VALUE.
+        units: Units of the numbers. Default: what the files say.
+        interval_minutes: Interval of units mm. Default: what the files say.
+        context: Frames that are given, for the number of windows.
+        horizon: Frames that are predicted, for the number of windows.
+    """
+    _at_least_one(context=context, horizon=horizon)
+    from msrnn.data.inspection import inspect as look
+
+    sys.stdout.write(look(path, reader, reader_options, units, interval_minutes, context, horizon).table())
+
+
+def convert(
+    path: list[str],
+    to: str,
+    reader: str | None = None,
+    reader_options: dict[str, Any] | None = None,
+    units: Units | None = None,
+    interval_minutes: float | None = None,
+    size: tuple[int, int] | None = None,
+    skip_bad: bool = False,
+) -> None:
+    """Make one chunked Zarr store of files; an interrupted conversion goes on where it was.
+
+    Args:
+        path: What to convert.
+        to: The store to make, .zarr.
+        reader: Reader of the files. Default: by the first file's content.
+        reader_options: Options of the reader, as KEY=VALUE.
+        units: Units of the numbers. Default: what the files say.
+        interval_minutes: Interval of units mm. Default: what the files say.
+        size: Resize frames to this height and width, by area mean (of mm/h).
+        skip_bad: Leave out files that cannot be used, and list them.
+    """
+    if Path(to).suffix != ".zarr":
+        raise SettingsError(f"--to {to}: a store is called something.zarr")
+    if size is not None:
+        _at_least_one(size=min(size))
+    from msrnn.data.archive import open_archive
+    from msrnn.data.store import convert as make_store
+
+    archive = open_archive(path, reader, reader_options, units, interval_minutes, skip_bad)
+    make_store(archive, Path(to), size, skip_bad)
+    for error in archive.skipped:
+        sys.stderr.write(f"skipped: {error}\n")
+    frames = sum(map(len, archive.sequences))
+    sys.stderr.write(f"{to}: {frames} frames, {len(archive.skipped)} skipped; next: msrnn train --data {to}\n")
+
+
+def _at_least_one(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise SettingsError(f"--{name} {value}: at least 1")
 
 
 def demo(out: str = "runs/demo", minutes: float = 4.0) -> None:
@@ -181,6 +298,8 @@ def demo(out: str = "runs/demo", minutes: float = 4.0) -> None:
 
 USAGE: dict[Callable[..., None], str] = {
     evaluate: "msrnn evaluate RUN [options]",
-    predict: "msrnn predict RUN --input FRAMES --output FORECAST [options]",
+    predict: "msrnn predict RUN --input FILE [FILE ...] --output FORECAST [options]",
+    inspect: "msrnn data inspect PATH [PATH ...] [options]",
+    convert: "msrnn data convert PATH [PATH ...] --to OUT.zarr [options]",
     demo: "msrnn demo [options]",
 }

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from msrnn.data import open_split
+from msrnn.data import open_data
 from msrnn.evaluation import evaluate
 from msrnn.predictor import Predictor, load
 from msrnn.report import animate
 from msrnn.rundir import RunDirectory
-from msrnn.settings import DataSettings, ModelSettings, RunSettings
+from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings
 from msrnn.training.run import train
 
 STEPS_PER_MINUTE = 475
@@ -25,10 +25,7 @@ def demo_settings(minutes: float) -> RunSettings:
     return RunSettings(
         model=ModelSettings("ms-convlstm", hidden_channels=16),
         data=DataSettings(
-            size=(24, 24),
-            digit_size=12,
-            number=1,
-            whole_pixels=False,
+            digits=DigitsSettings(size=(24, 24), digit_size=12, number=1, whole_pixels=False),
             epoch_samples=steps * batch // 4,
             validation_samples=64,
             test_samples=200,
@@ -66,7 +63,7 @@ def run_demo(out: Path, minutes: float) -> None:
 
 def animate_test(path: Path, predictor: Predictor, settings: RunSettings, sequences: int = 5) -> None:
     """Truth over forecast of the first test sequences, as a GIF."""
-    test = open_split(settings.data, "test", settings.length, sequences, settings.seed)
+    test = open_data(settings.data, settings.context, settings.horizon, settings.seed).held_out("test")
     truth = np.stack([test[index].numpy() for index in range(sequences)])
     given = truth[:, : settings.context]
     forecast = np.concatenate((given, predictor.predict(given, settings.horizon)), axis=1)

@@ -1,50 +1,135 @@
-"""A file of frames in, a file with the forecast out."""
+"""Files with the last frames in, a file with the forecast out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+import xarray as xr
+from tqdm import tqdm
 
-from msrnn.data.arrays import load_array
+from msrnn.data.archive import Archive, open_archive
+from msrnn.data.readers.arrays import load_array
+from msrnn.data.store import save_sequences
 from msrnn.files import written
-from msrnn.predictor import largest_value, load
+from msrnn.predictor import Predictor, load
 from msrnn.report import animate
-from msrnn.settings import SettingsError
+from msrnn.settings import DataSettings, SettingsError
 
-SUFFIXES = (".npy", ".gif")
+SUFFIXES = (".nc", ".zarr", ".npy", ".gif", ".mp4")
+SHOWN = 6
+"""So many sequences are shown in an animation."""
 
 
-def predict_file(run: str, source: Path, output: Path, horizon: int | None, device: str, overwrite: bool) -> str:
-    """Forecast from the frames in `source` and write `output`; answers a line that says what was done.
+@dataclass
+class Source:
+    """What to forecast from."""
+
+    files: list[str]
+    reader: str | None = None
+    reader_options: dict[str, Any] = field(default_factory=dict)
+    units: str | None = None
+    interval_minutes: float | None = None
+    skip_bad: bool = False
+
+    def open(self, data: DataSettings) -> Archive:
+        """The sequences; what is not said is as `data`, of the training, have it.
+
+        Raises:
+            SettingsError: a file is missing or cannot be used.
+        """
+        with _named("--input"):
+            return open_archive(
+                self.files,
+                self.reader or data.reader,
+                self.reader_options or (data.reader_options if self.reader in (None, data.reader) else {}),
+                self.units or data.units,
+                self.interval_minutes or data.interval_minutes,
+                self.skip_bad,
+            )
+
+
+def predict_file(
+    run: str, source: Source, output: Path, context: int | None, horizon: int | None, device: str, overwrite: bool
+) -> str:
+    """Forecast from the last frames of `source` and write `output`; answers a line that says what was done.
 
     Raises:
         SettingsError: a file is missing, damaged or not possible; nothing is written then.
     """
     if output.suffix not in SUFFIXES:
         raise SettingsError(f"--output {output}: a forecast is written as {' or '.join(SUFFIXES)}")
-    if output.exists() and source.exists() and output.samefile(source):
+    if output.exists() and any(Path(file).exists() and output.samefile(file) for file in source.files):
         raise SettingsError(f"--output {output} is the input: choose another name")
     if output.exists() and not overwrite:
         raise SettingsError(f"--output {output} exists: choose another name, or add --overwrite")
-    if horizon is not None and horizon < 1:
-        raise SettingsError(f"--horizon {horizon}: at least 1 frame")
-    with _named("--input"):
-        frames = load_array(source)
+    for name, value in (("horizon", horizon), ("context", context)):
+        if value is not None and value < 1:
+            raise SettingsError(f"--{name} {value}: at least 1 frame")
     predictor = load(run, device)
-    with _named(f"--input {source}"):
-        forecast = predictor.predict(frames, horizon)
+    archive = source.open(predictor.settings.data)
+    wanted = predictor.settings.context if context is None else context
+    given = [sequence[-wanted:] for sequence in archive.sequences]
+    with _named(f"--input {' '.join(source.files[:1])}"):
+        forecasts = [predictor.predict(one, horizon) for one in _progress(given)]
     try:
-        if output.suffix == ".npy":
-            with written(output) as partial:
-                np.save(partial, forecast)
-        else:
-            both = np.concatenate((_sequences(frames), _sequences(forecast)), axis=1) / largest_value(frames.dtype)
-            animate(output, {"forecast": both}, context=_sequences(frames).shape[1])
+        _write(output, predictor, archive, given, forecasts, source)
     except OSError as error:
         raise SettingsError(f"--output {output} cannot be written ({error.strerror})") from error
-    scaled = f"; {frames.dtype} scaled by {largest_value(frames.dtype)}" if frames.dtype.kind == "u" else ""
-    return f"{output}: {forecast.shape} {forecast.dtype} forecast after {source} {frames.shape}{scaled}"
+    return _line(output, archive, given, forecasts)
+
+
+def _progress(given: list[xr.DataArray]) -> Iterable[xr.DataArray]:
+    return tqdm(given, desc="forecasting", unit="sequence", disable=None, delay=2, leave=False)
+
+
+def _write(
+    output: Path,
+    predictor: Predictor,
+    archive: Archive,
+    given: list[xr.DataArray],
+    forecasts: list[xr.DataArray],
+    source: Source,
+) -> None:
+    if output.suffix in (".nc", ".zarr"):
+        save_sequences(output, forecasts)
+    elif output.suffix == ".npy":
+        with written(output) as partial:
+            np.save(partial, _as_array(archive, forecasts, source))
+    else:
+        both = []
+        for context, forecast in zip(given[:SHOWN], forecasts, strict=False):
+            field = predictor.field.of_units(context.attrs["units"], context.attrs.get("interval_minutes"))
+            size = (forecast.sizes["y"], forecast.sizes["x"])
+            seen = field.of_values(torch.from_numpy(context.values), context.attrs, size)
+            frames = torch.cat((seen, torch.from_numpy(forecast.values)))[:, 0]
+            both.append((field.rates(frames) if field.is_rain else field.to_network(frames[:, None])[0][:, 0]).numpy())
+        animate(output, {"forecast": np.stack(both)}, context=len(given[0]), rain=predictor.field.is_rain)
+
+
+def _as_array(archive: Archive, forecasts: list[xr.DataArray], source: Source) -> np.ndarray:
+    """The forecasts with the axes and type of the input, if that is an array; else (time, channel, y, x)."""
+    values = np.stack([forecast.values for forecast in forecasts])
+    if archive.reader != "array":
+        return values if len(values) > 1 else values[0]
+    stored = load_array(Path(source.files[0]), source.reader_options.get("array", ""))
+    if archive.largest != 1:
+        values = (values * archive.largest).round()
+    shape = (values.shape[1], *stored.shape[1:]) if stored.ndim < 5 else values.shape
+    return values.reshape(shape).astype(stored.dtype if stored.dtype.kind in "fu" else np.float32)
+
+
+def _line(output: Path, archive: Archive, given: list[xr.DataArray], forecasts: list[xr.DataArray]) -> str:
+    first, forecast = given[0], forecasts[0]
+    frames = f"{len(forecast)} frames of {forecast.sizes['y']} x {forecast.sizes['x']}"
+    sequences = f" for each of {len(forecasts)} sequences" if len(forecasts) > 1 else ""
+    until = f" until {np.datetime_as_string(first['time'].values[-1], 'm')}" if archive.timed else ""
+    scaled = f"; integers scaled by {archive.largest}" if archive.largest != 1 else ""
+    skipped = f"; skipped {len(archive.skipped)}: {archive.skipped[0]}" if archive.skipped else ""
+    return f"{output}: {frames}{sequences}, after {len(first)} given{until}{scaled}{skipped}"
 
 
 @contextmanager
@@ -54,10 +139,3 @@ def _named(option: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise SettingsError(f"{option}: {error}") from error
-
-
-def _sequences(frames: np.ndarray) -> np.ndarray:
-    """The first channel of at most six sequences, (sequence, time, y, x)."""
-    if frames.ndim == 3:
-        return frames[None]
-    return (frames if frames.ndim == 5 else frames[None])[:6, :, 0]

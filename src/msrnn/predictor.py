@@ -2,66 +2,164 @@
 
 import os
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import torch
+import xarray as xr
+from torch import Tensor
+from tqdm import tqdm
 
+from msrnn.data import Field
+from msrnn.data.archive import step_between
+from msrnn.data.field import MINUTE_NS, grid_spacing
+from msrnn.data.readers.arrays import LAYOUTS, as_sequences, largest_value
+from msrnn.data.readers.base import AXES
+from msrnn.data.resize import resized_coords
 from msrnn.device import find_device
 from msrnn.forecaster import Forecaster
 from msrnn.rundir import RunDirectory, build_model
 from msrnn.settings import RunSettings
 
-AXES = {3: "(time, y, x)", 4: "(time, channel, y, x)", 5: "(sequence, time, channel, y, x)"}
-
 
 class Predictor:
     """A trained model and what it was trained on; `load` makes it."""
 
-    def __init__(self, model: Forecaster, settings: RunSettings) -> None:
+    def __init__(self, model: Forecaster, settings: RunSettings, field: Field) -> None:
         self.model = model
         self.settings = settings
+        self.field = field
 
-    def predict(self, frames: np.ndarray, horizon: int | None = None) -> np.ndarray:
+    @overload
+    def predict(self, frames: np.ndarray, horizon: int | None = None) -> np.ndarray: ...
+
+    @overload
+    def predict(self, frames: xr.DataArray, horizon: int | None = None) -> xr.DataArray: ...
+
+    def predict(self, frames: np.ndarray | xr.DataArray, horizon: int | None = None) -> np.ndarray | xr.DataArray:
         """The next frames.
 
         Args:
-            frames: the context, (time, y, x), (time, channel, y, x) or (sequence, time, channel, y, x): floating point
-                in [0, 1], uint8 (scaled by 255) or uint16 (by 65535).
+            frames: the context; NaN is missing. An array is (time, y, x), (time, channel, y, x) or (sequence, time,
+                channel, y, x), in the units the model was trained in; uint8 is scaled by 255 and uint16 by 65535, if
+                these are "1". An xarray.DataArray is (time, channel, y, x) or (time, y, x), has `units` (and, if these
+                are mm, `interval_minutes`) among its attributes, and times or numbers along `time`: rain in any units
+                is converted. Frames of another size are resized, if the model's were.
             horizon: how many frames to predict; by default as many as in training.
 
         Returns:
-            As `frames`, of the same type and range, with `horizon` frames.
+            As `frames`, of the same units, type and range, with `horizon` frames; pixels that are missing in all of the
+            context are missing in the forecast too. An xarray.DataArray goes on in time
+            with `lead_time`, in minutes or frames, and keeps its other coordinates and attributes.
 
         Raises:
-            ValueError: shape, type or values do not fit.
+            ValueError: shape, type, units, time step, grid or values do not fit.
         """
         horizon = self.settings.horizon if horizon is None else horizon
-        check_frames(frames)
-        largest = largest_value(frames.dtype)
-        sequences = (frames / largest).astype(np.float32)
-        if frames.ndim == 3:
-            sequences = sequences[:, None]
-        if frames.ndim < 5:
-            sequences = sequences[None]
-        if sequences.shape[2] != self.model.in_channels:
-            raise ValueError(
-                f"frames have {sequences.shape[2]} channels, the model wants {self.model.in_channels}: "
-                f"shape {frames.shape} is read as {AXES[frames.ndim]}"
-            )
-        device = next(self.model.parameters()).device
+        if isinstance(frames, xr.DataArray):
+            return self._predict_sequence(frames, horizon)
+        if not isinstance(frames, np.ndarray):
+            raise ValueError(f"frames must be a numpy.ndarray or an xarray.DataArray, got {type(frames).__name__}")
+        largest = self._largest(frames)
+        sequences = (frames.reshape(as_sequences(frames.shape)) / largest).astype(np.float32)
+        self._check(sequences, f"; shape {frames.shape} is read as {LAYOUTS[frames.ndim]}")
         forecast = np.concatenate(
             [
-                self.model.forecast(torch.from_numpy(one[None]).to(device), horizon).clamp(0, 1).cpu().numpy()
-                for one in sequences
+                self._forecast(torch.from_numpy(one[None]), horizon).numpy()
+                for one in tqdm(sequences, desc="forecasting", unit="sequence", disable=None, delay=2, leave=False)
             ]
         )
-        if frames.ndim < 5:
-            forecast = forecast[0]
-        if frames.ndim == 3:
-            forecast = forecast[:, 0]
         if frames.dtype.kind == "u":
             forecast = (forecast * largest).round()
-        return forecast.astype(frames.dtype)
+        shape = (horizon, *frames.shape[1:]) if frames.ndim < 5 else (len(frames), horizon, *frames.shape[2:])
+        return forecast.reshape(shape).astype(frames.dtype)
+
+    def _predict_sequence(self, sequence: xr.DataArray, horizon: int) -> xr.DataArray:
+        flat = sequence.ndim == 3
+        full = sequence.expand_dims("channel", axis=1) if flat else sequence
+        if full.dims != AXES:
+            raise ValueError(f"frames must be {', '.join(AXES)}, got {', '.join(map(str, sequence.dims))}")
+        if "units" not in full.attrs:
+            raise ValueError(f"frames need the attribute units, e.g. frames.attrs['units'] = {self.field.units!r}")
+        timed = "time" in full.coords and full["time"].dtype.kind == "M"
+        step = step_between([full["time"].values.astype("datetime64[ns]")]) if timed else 1
+        if timed and not step:  # one frame
+            step = round((self.field.step_minutes or 1) * MINUTE_NS)
+        if timed and (np.diff(full["time"].values.astype("datetime64[ns]").astype(np.int64)) != step).any():
+            raise ValueError("the frames are not at equal steps in time: give frames without a gap")
+        size = self.settings.data.frame_size
+        self.field.check("frames", full, step / MINUTE_NS if timed else None, _spacing(full, size))
+        values = self.field.of_values(torch.from_numpy(full.values.astype(np.float32)), full.attrs, size)[None]
+        self._check(values.numpy(), "")
+        forecast = self._forecast(values, horizon)[0]
+        own = self.field.of_units(full.attrs["units"], full.attrs.get("interval_minutes"))
+        if own != self.field:
+            forecast = own.from_rates(self.field.rates(forecast))
+        result = _after(full, forecast.numpy(), step, timed)
+        return result.isel(channel=0, drop=True) if flat else result
+
+    def _forecast(self, values: Tensor, horizon: int) -> Tensor:
+        """Values (sequence, time, channel, y, x) to values, in the units of the field."""
+        weight = next(self.model.parameters())
+        frames, valid = self.field.to_network(values)
+        if not bool(valid.any()):
+            raise ValueError("all values are missing: there is nothing to forecast from")
+        forecast = self.field.from_network(self.model.forecast(frames.to(weight), horizon).cpu().float())
+        return forecast.masked_fill(~valid.any(dim=1, keepdim=True), torch.nan)
+
+    def _largest(self, frames: np.ndarray) -> int:
+        """What frames are divided by.
+
+        Raises:
+            ValueError: the type says nothing about the range.
+        """
+        as_sequences(frames.shape)
+        largest = largest_value(frames.dtype, self.field.units)
+        if frames.dtype.kind != "f" and (largest == 1 or self.field.normalisation != "none"):
+            wanted = "floating point in [0, 1], uint8 or uint16" if self.field.normalisation == "none" else "floats"
+            raise ValueError(f"frames must be {wanted}, in units {self.field.units}, got {frames.dtype}: convert them")
+        return largest
+
+    def _check(self, values: np.ndarray, read_as: str) -> None:
+        """Raise a ValueError, with the fix, if values are not what the model can forecast from."""
+        channels = values.shape[2]
+        if channels != self.model.in_channels:
+            raise ValueError(f"frames have {channels} channels, the model wants {self.model.in_channels}{read_as}")
+        if np.isinf(values).any():
+            first = tuple(int(i) for i in np.argwhere(np.isinf(values))[0][-4:])
+            raise ValueError(f"{np.isinf(values).sum()} values are infinite, first at index {first}: replace them")
+        if self.field.normalisation == "none" and (
+            np.nanmin(values, initial=0) < 0 or np.nanmax(values, initial=1) > 1
+        ):
+            raise ValueError(
+                f"floating-point frames must lie in [0, 1], got {np.nanmin(values):g} to {np.nanmax(values):g}: "
+                "divide by the largest possible value, or give uint8 or uint16"
+            )
+
+
+def _spacing(sequence: xr.DataArray, size: tuple[int, int] | None) -> tuple[float, float] | None:
+    """Between pixels, once they are resized."""
+    spacing = grid_spacing(sequence)
+    if spacing is None or size is None:
+        return spacing
+    return spacing[0] * sequence.sizes["y"] / size[0], spacing[1] * sequence.sizes["x"] / size[1]
+
+
+def _after(context: xr.DataArray, forecast: np.ndarray, step: int, timed: bool) -> xr.DataArray:
+    """A forecast (time, channel, y, x) with the coordinates and attributes of its context."""
+    leads = np.arange(1, len(forecast) + 1)
+    last = context["time"].values[-1] if "time" in context.coords else context.sizes["time"] - 1
+    lead_attrs = {"long_name": "lead time", "standard_name": "forecast_period"}
+    coords: dict[str, object] = {
+        "time": last + leads * (np.timedelta64(step, "ns") if timed else 1),
+        "lead_time": ("time", leads * step / MINUTE_NS, lead_attrs | {"units": "min"})
+        if timed
+        else ("time", leads, lead_attrs | {"units": "1"}),
+    }
+    if timed:
+        coords["forecast_reference_time"] = ((), last, {"standard_name": "forecast_reference_time"})
+    coords |= resized_coords(context, (forecast.shape[-2], forecast.shape[-1]))
+    return xr.DataArray(forecast, coords, AXES, name=context.name, attrs=context.attrs)
 
 
 def load(run: str | os.PathLike[str], device: str = "auto") -> Predictor:
@@ -75,47 +173,7 @@ def load(run: str | os.PathLike[str], device: str = "auto") -> Predictor:
         SettingsError: it is no run directory, has no weights yet, or is damaged.
     """
     directory = RunDirectory(Path(run))
-    settings = directory.settings()
-    channels = {name: weight.shape[1] for name, weight in directory.weights().items() if name == "embed.weight"}
-    model = build_model(settings.model, channels.get("embed.weight", 1))
+    settings, field = directory.settings(), directory.field()
+    model = build_model(settings.model, field.channels)
     directory.load_into(model)
-    return Predictor(model.to(find_device(device)).eval(), settings)
-
-
-def largest_value(dtype: np.dtype) -> int:
-    """What frames of that type are divided by to lie in [0, 1].
-
-    Raises:
-        ValueError: the type says nothing about the range.
-    """
-    if dtype.kind == "f":
-        return 1
-    if dtype in (np.uint8, np.uint16):
-        return int(np.iinfo(dtype).max)
-    raise ValueError(
-        f"frames must be floating point in [0, 1], uint8 or uint16, got {dtype}: convert them, "
-        "e.g. frames.astype('uint8') for 0 to 255"
-    )
-
-
-def check_frames(frames: np.ndarray) -> None:
-    """Raise a ValueError, with the fix, if `frames` are not what a model can forecast from."""
-    if not isinstance(frames, np.ndarray):
-        raise ValueError(f"frames must be a numpy.ndarray, got {type(frames).__name__}")
-    if frames.ndim not in AXES:
-        raise ValueError(f"frames must be {', '.join(AXES.values())}; got shape {frames.shape}")
-    if not frames.size:
-        raise ValueError(f"frames are empty: shape {frames.shape}")
-    largest_value(frames.dtype)
-    wrong = ~np.isfinite(frames)
-    if wrong.any():
-        first = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(
-            f"{np.isnan(frames).sum()} values are NaN and {np.isinf(frames).sum()} infinite, first at index {first}; "
-            "missing data are not supported yet: replace them first"
-        )
-    if frames.dtype.kind == "f" and (frames.min() < 0 or frames.max() > 1):
-        raise ValueError(
-            f"floating-point frames must lie in [0, 1], got {frames.min():g} to {frames.max():g}: "
-            "divide by the largest possible value, or give uint8 or uint16"
-        )
+    return Predictor(model.to(find_device(device)).eval(), settings, field)

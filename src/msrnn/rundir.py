@@ -13,6 +13,7 @@ from torch import Tensor
 
 import msrnn
 from msrnn.arguments import settings_from
+from msrnn.data import Field
 from msrnn.files import written
 from msrnn.forecaster import Forecaster
 from msrnn.models import create_model
@@ -25,13 +26,14 @@ class RunDirectory:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.settings_file = self.path / "settings.yaml"
+        self.field_file = self.path / "field.yaml"
         self.weights_file = self.path / "weights.safetensors"
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.last_checkpoint = self.checkpoints / "last.ckpt"
 
-    def create(self, settings: RunSettings) -> None:
-        """Make the directory and write the settings, and the versions of what they are for.
+    def create(self, settings: RunSettings, field: Field) -> None:
+        """Make the directory and write the settings, the versions of what they are for, and what the frames are.
 
         Raises:
             SettingsError: it exists, or cannot be written.
@@ -43,8 +45,9 @@ class RunDirectory:
         versions = {"msrnn": msrnn.__version__, "torch": str(torch.__version__), "python": platform.python_version()}
         document = _plain(asdict(settings)) | {"versions": versions}
         try:
-            with written(self.settings_file) as partial:
-                partial.write_text(yaml.safe_dump(document, sort_keys=False))
+            for path, content in ((self.field_file, _plain(asdict(field))), (self.settings_file, document)):
+                with written(path) as partial:
+                    partial.write_text(yaml.safe_dump(content, sort_keys=False))
         except OSError as error:
             raise SettingsError(f"--out: {self.path} cannot be written ({error.strerror})") from error
 
@@ -77,6 +80,18 @@ class RunDirectory:
             SettingsError: there is no such run, or the file is damaged.
         """
         return settings_from(self.document())
+
+    def field(self) -> Field:
+        """What the frames are.
+
+        Raises:
+            SettingsError: there is no such run, or the file is damaged.
+        """
+        self.document()  # is it a run at all?
+        try:
+            return Field.from_document(yaml.safe_load(self.field_file.read_text()))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, AttributeError) as error:
+            raise SettingsError(f"{self.field_file} is damaged: restore it, or train into a new --out") from error
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that validated best.

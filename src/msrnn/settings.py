@@ -3,13 +3,15 @@
 Nothing here imports torch: `--help` has to be fast.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from math import inf
 from typing import Any, Literal
 
 Split = Literal["train", "validation", "test"]
 FIXED_LENGTH = 20
 """Frames of a sequence in the field's fixed test file."""
+Units = Literal["mm/h", "mm", "dBZ", "1"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -44,12 +46,10 @@ class ModelSettings:
 
 
 @dataclass
-class DataSettings:
-    """Data: moving digits"""
+class DigitsSettings:
+    """Moving digits: only for --data moving-mnist"""
 
-    name: Literal["moving-mnist"] = "moving-mnist"
-    """The data set."""
-    digits: str | None = None
+    folder: str | None = None
     """Folder with MNIST's IDX files; without it, the handwritten digits that come with scikit-learn."""
     test_file: str | None = None
     """The field's fixed test set, mnist_test_seq.npy of shape (20, N, 64, 64), in the place of generated sequences."""
@@ -63,25 +63,132 @@ class DataSettings:
     """Least and greatest speed of a digit, as a share of its free range per frame."""
     whole_pixels: bool = True
     """Digits stand on whole pixels, as in the field's test file; false: between them too."""
-    epoch_samples: int = 10_000
-    """Sequences that make an epoch of training; no sequence comes twice."""
-    validation_samples: int = 500
-    """Sequences of the validation split."""
-    test_samples: int = 1_000
-    """Sequences of the test split."""
 
     def __post_init__(self) -> None:
         _require(
             0 < self.digit_size <= min(self.size),
-            f"data.digit_size={self.digit_size} must be between 1 and the frame's edge, {min(self.size)}",
+            f"data.digits.digit_size={self.digit_size} must be between 1 and the frame's edge, {min(self.size)}",
         )
-        _require(self.number >= 1, f"data.number={self.number}: at least one digit is needed")
+        _require(self.number >= 1, f"data.digits.number={self.number}: at least one digit is needed")
         _require(
             0 <= self.speed[0] <= self.speed[1] <= 1,
-            f"data.speed={list(self.speed)} must be two rising numbers between 0 and 1",
+            f"data.digits.speed={list(self.speed)} must be two rising numbers between 0 and 1",
         )
-        for name in ("epoch_samples", "validation_samples", "test_samples"):
-            _require(getattr(self, name) >= 1, f"data.{name}={getattr(self, name)} must be at least 1")
+
+
+@dataclass
+class DataSettings:
+    """Data"""
+
+    name: str = "moving-mnist"
+    """moving-mnist, kth, taxibj or germany; or your own: a file, a folder, or a pattern in quotes."""
+    path: str | None = None
+    """Folder with the files of kth, taxibj or germany."""
+    reader: str | None = None
+    """Reader of your files, e.g. knmi or pysteps:mch_gif. Default: by the first file's content."""
+    reader_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the reader, as KEY=VALUE."""
+    units: Units | None = None
+    """Units of the numbers; mm is per --data.interval-minutes. Default: what the files say."""
+    interval_minutes: float | None = None
+    """Interval of units mm. Default: what the files say."""
+    z_r: Literal["dwd", "marshall-palmer", "hko"] | tuple[float, float] = "dwd"
+    """Z = a R^b: dwd (256, 1.42), marshall-palmer (200, 1.6), hko (58.53, 1.56), or a and b."""
+    normalisation: Literal["auto", "none", "range", "rain"] = "auto"
+    """How values become [0, 1]: none, if they are already; range, from least to greatest of the training split; rain,
+    the paper's pixel of reflectivity. Default: rain for units of rain, none for values in [0, 1], else range."""
+    fill: Literal["dry", "last"] = "dry"
+    """What the network sees where values are missing: 0, which is no rain, or the last value there was."""
+    size: tuple[int, int] | None = None
+    """Resize frames to this height and width, by area mean (of mm/h). Default: kth 88 88, germany 124 124."""
+    crop: tuple[int, int] | None = None
+    """Train and validate on crops of this height and width, at random places; everything else is on full frames."""
+    step_minutes: float | None = None
+    """Time between the frames of a sequence. Default: the commonest in the files."""
+    stride: int = 1
+    """Frames between the beginnings of two sequences, at least."""
+    split: Literal["time", "day", "event"] | None = None
+    """What is kept together in a split: time (first, then, last), days, or events (stretches without a gap, or files).
+    Default: event for several sequences without times, else time."""
+    shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    """Shares of training, validation and test."""
+    validation_from: str | None = None
+    """When validation begins, e.g. 2015-01-01, in the place of shares."""
+    test_from: str | None = None
+    """When the test begins, in the place of shares."""
+    guard: int | None = None
+    """Frames between two splits that belong to neither. Default: as many as the context."""
+    max_missing: float = 0.5
+    """Leave out sequences of which a greater share is missing; where no frame has data does not count."""
+    min_wet: float = 0.0
+    """Training sequences with a smaller share of wet pixels (0.1 mm/h) count as dry."""
+    dry_keep: float = 0.0
+    """Share of dry sequences that training keeps, drawn at random."""
+    skip_bad: bool = False
+    """Leave out files that cannot be used, and list them."""
+    actions: tuple[str, ...] = ("walking", "jogging", "running")
+    """Of kth; besides these there are boxing, handclapping and handwaving."""
+    epoch_samples: int | None = None
+    """Sequences that make an epoch of training. Default: all; of moving-mnist, none of which comes twice, 10000."""
+    validation_samples: int | None = None
+    """Sequences of the validation split, evenly spread. Default: all; of moving-mnist 500."""
+    test_samples: int | None = None
+    """Sequences of the test split, evenly spread. Default: all; of moving-mnist 1000."""
+    digits: DigitsSettings = field(default_factory=DigitsSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("epoch_samples", "validation_samples", "test_samples", "stride"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, f"data.{name}={value} must be at least 1")
+        for name in ("size", "crop"):
+            value = getattr(self, name)
+            _require(value is None or min(value) >= 1, f"data.{name}={value} must be at least 1 high and wide")
+        for name in ("interval_minutes", "step_minutes"):
+            value = getattr(self, name)
+            _require(value is None or 0 < value < inf, f"data.{name}={value} must be positive and finite")
+        for name in ("max_missing", "min_wet", "dry_keep"):
+            _require(0 <= getattr(self, name) <= 1, f"data.{name}={getattr(self, name)} must be between 0 and 1")
+        _require(
+            min(self.shares) >= 0 and abs(sum(self.shares) - 1) < 1e-6,
+            f"data.shares={list(self.shares)} must be three shares that sum to 1",
+        )
+        _require(self.guard is None or self.guard >= 0, f"data.guard={self.guard} must not be negative")
+        z_r = Z_R_NAMES.get(self.z_r) if isinstance(self.z_r, str) else self.z_r
+        _require(z_r is not None and min(z_r) > 0, f"data.z_r={self.z_r} must be a name or two positive numbers")
+        _require(set(self.actions) <= set(KTH_ACTIONS), f"data.actions: choose from {', '.join(KTH_ACTIONS)}")
+        if self.name == "moving-mnist":
+            self._refuse(FILE_SETTINGS, "is for files")
+        else:
+            self._refuse(("digits",), "is for moving-mnist")
+        if self.name in NAMED_FILES:
+            _require(self.path is not None, f"--data {self.name} needs its files: --data.path FOLDER")
+        else:
+            self._refuse(("path", "actions"), f"is for {', '.join(NAMED_FILES)}; name your own files with --data PATH")
+
+    @property
+    def frame_size(self) -> tuple[int, int] | None:
+        """What frames are resized to; None: they are not."""
+        return self.size or NAMED_SIZES.get(self.name)
+
+    def _refuse(self, names: Sequence[str], why: str) -> None:
+        """Settings that mean nothing here must be as they were."""
+        for setting in fields(self):
+            if setting.name not in names:
+                continue
+            default = setting.default if setting.default_factory is MISSING else setting.default_factory()
+            _require(getattr(self, setting.name) == default, f"data.{setting.name} {why}, --data is {self.name}")
+
+
+NAMED_FILES = ("kth", "taxibj", "germany")
+NAMED_SIZES = {"kth": (88, 88), "germany": (124, 124)}
+FILE_SETTINGS = (
+    "reader", "reader_options", "units", "interval_minutes", "normalisation", "size", "crop", "step_minutes", "stride",
+    "split", "shares", "validation_from", "test_from", "guard", "min_wet", "dry_keep", "skip_bad",
+)  # fmt: skip
+KTH_ACTIONS = ("walking", "jogging", "running", "boxing", "handclapping", "handwaving")
+Z_R_NAMES = {"dwd": (256.0, 1.42), "marshall-palmer": (200.0, 1.6), "hko": (58.53, 1.56)}
+"""a and b of Z = a R^b, with Z in mm^6/m^3 and R in mm/h: the German weather service's, Marshall and Palmer's (1948),
+the Hong Kong Observatory's."""
 
 
 @dataclass
@@ -121,7 +228,7 @@ class RunSettings:
     device: Device = "auto"
     """Where to train."""
     workers: int = 0
-    """Processes that make batches."""
+    """Processes that make batches; 0: the training itself does, in turn."""
     seed: int = 0
     """Of everything random."""
 
@@ -139,8 +246,9 @@ class RunSettings:
         for name in ("workers", "seed"):
             _require(getattr(self, name) >= 0, f"{name}={getattr(self, name)} must not be negative")
         _require(
-            self.data.test_file is None or self.length <= FIXED_LENGTH,
-            f"context={self.context} and horizon={self.horizon} exceed the {FIXED_LENGTH} frames of data.test_file",
+            self.data.digits.test_file is None or self.length <= FIXED_LENGTH,
+            f"context={self.context} and horizon={self.horizon} exceed the {FIXED_LENGTH} frames of "
+            "data.digits.test_file",
         )
 
     @property
@@ -150,6 +258,7 @@ class RunSettings:
 
     @property
     def steps_per_validation(self) -> int:
+        assert self.data.epoch_samples is not None, "known once the data are open"
         epoch = max(1, self.data.epoch_samples // self.batch_size)
         return max(1, round(self.epochs * epoch) // max(1, round(self.epochs)))
 

@@ -1,14 +1,70 @@
-"""Rain rate, reflectivity and pixel value."""
+"""Rain rate (mm/h), accumulation (mm), reflectivity (dBZ) and pixel in [0, 1].
+
+No rain is 0 mm/h, and in dBZ and pixels the paper's floor and all below it: -10 dBZ, pixel 0. Above the floor all
+conversions are inverses of each other; NaN stays NaN.
+"""
 
 import math
+from typing import NamedTuple
 
+from torch import Tensor
+
+from msrnn.settings import Z_R_NAMES
+
+FLOOR_DBZ, SPAN_DBZ = -10.0, 70.0
+"""The paper's pixel: clip((dBZ + 10) / 70, 0, 1)."""
+RAIN_UNITS = ("mm/h", "mm", "dBZ")
+UNITS = (*RAIN_UNITS, "1")
 RAIN_WEIGHTS = ((0.5, 1.0), (2.0, 2.0), (5.0, 5.0), (10.0, 10.0), (30.0, 30.0))
 """Balancing weights (Shi et al. 2017): (threshold in mm/h, weight of rain at or above it); 1 below the first."""
 
 
-def pixel_from_rate(rate_mm_h: float) -> float:
-    """The paper's pixel of a rain rate: Z = 256 R^1.42, pixel = clip((dBZ + 10) / 70, 0, 1); 0 where it is dry."""
-    if rate_mm_h <= 0:
-        return 0.0
-    dbz = 10 * math.log10(256 * rate_mm_h**1.42)
-    return min(max((dbz + 10) / 70, 0.0), 1.0)
+class ZR(NamedTuple):
+    """Z = a R^b, with Z in mm^6/m^3 and R in mm/h."""
+
+    a: float
+    b: float
+
+
+Z_R = {name: ZR(*numbers) for name, numbers in Z_R_NAMES.items()}
+
+
+def dbz_from_rate(rate_mm_h: Tensor, z_r: ZR) -> Tensor:
+    """Reflectivity, at least -10 dBZ, of a rain rate."""
+    dbz = 10 * (math.log10(z_r.a) + z_r.b * rate_mm_h.clamp(min=0).log10())
+    return dbz.clamp(min=FLOOR_DBZ)
+
+
+def rate_from_dbz(dbz: Tensor, z_r: ZR) -> Tensor:
+    """Rain rate in mm/h of a reflectivity; 0 at -10 dBZ and below."""
+    rate = (10 ** (dbz / 10) / z_r.a) ** (1 / z_r.b)
+    return rate.masked_fill(dbz <= FLOOR_DBZ, 0)
+
+
+def pixel_from_rate(rate_mm_h: Tensor, z_r: ZR) -> Tensor:
+    """The paper's pixel of a rain rate, in [0, 1]."""
+    return ((dbz_from_rate(rate_mm_h, z_r) - FLOOR_DBZ) / SPAN_DBZ).clamp(0, 1)
+
+
+def rate_from_pixel(pixel: Tensor, z_r: ZR) -> Tensor:
+    """Rain rate in mm/h of a pixel; 0 at 0 and below, and that of 60 dBZ at 1 and above."""
+    return rate_from_dbz(pixel.clamp(0, 1) * SPAN_DBZ + FLOOR_DBZ, z_r)
+
+
+def to_rate(values: Tensor, units: str, interval_minutes: float | None, z_r: ZR) -> Tensor:
+    """Rain rate in mm/h of values in one of `RAIN_UNITS`; "mm" is per `interval_minutes`."""
+    if units == "dBZ":
+        return rate_from_dbz(values, z_r)
+    return values * (60 / _interval(interval_minutes)) if units == "mm" else values
+
+
+def from_rate(rate_mm_h: Tensor, units: str, interval_minutes: float | None, z_r: ZR) -> Tensor:
+    """Values in one of `RAIN_UNITS` of a rain rate."""
+    if units == "dBZ":
+        return dbz_from_rate(rate_mm_h, z_r)
+    return rate_mm_h * (_interval(interval_minutes) / 60) if units == "mm" else rate_mm_h
+
+
+def _interval(minutes: float | None) -> float:
+    assert minutes is not None, "units mm go with an interval"
+    return minutes

@@ -1,65 +1,44 @@
 """Data sets: settings in, sequences out."""
 
-from pathlib import Path
+from typing import Protocol
 
-import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from msrnn.data.arrays import load_array
-from msrnn.data.digits import load_digits
-from msrnn.data.moving_mnist import MovingDigits
-from msrnn.settings import FIXED_LENGTH, DataSettings, SettingsError, Split
+from msrnn.data.field import Field
+from msrnn.data.files import FileData
+from msrnn.data.moving_mnist import MovingMNIST
+from msrnn.settings import DataSettings, Split
 
-HELD_OUT_SEED = 0
-"""The validation and test sequences of generated data are the same for every run."""
+__all__ = ["Data", "Field", "open_data"]
 
 
-def open_split(data: DataSettings, split: Split, length: int, samples: int, seed: int) -> Dataset[Tensor]:
-    """The sequences (length, channel, y, x) in [0, 1] of a split. `samples` is how many there are of a generated one.
+class Data(Protocol):
+    """Sequences (time, channel, y, x) of values in the field's units, NaN where they are missing."""
+
+    field: Field
+    epoch_samples: int
+    """Sequences that make an epoch of training."""
+
+    def training(self, samples: int) -> Dataset[Tensor]:
+        """Sequences number 0 to `samples` - 1 of the training, as many epochs as that takes."""
+
+    def held_out(self, split: Split, on_crops: bool = False) -> Dataset[Tensor]:
+        """The sequences of a split, in order, each once; with `on_crops`, of the size that training sees."""
+
+
+def open_data(settings: DataSettings, context: int, horizon: int, seed: int, field: Field | None = None) -> Data:
+    """The data that settings describe.
+
+    Args:
+        settings: which data, and how they are cut.
+        context, horizon: frames that are given and predicted.
+        seed: of the training's random draws.
+        field: what the model's frames are; by default that is found out from the training split.
 
     Raises:
-        SettingsError: a file or folder is missing or is not what it should be.
+        SettingsError: a file is missing, cannot be used, or is not of this field.
     """
-    if split == "test" and data.test_file is not None:
-        return FixedSequences(Path(data.test_file), length)
-    try:
-        digits = load_digits(data.digits, split, data.digit_size)
-    except ValueError as error:
-        raise SettingsError(f"data.digits: {error}") from error
-    return MovingDigits(
-        digits,
-        samples,
-        length,
-        size=data.size,
-        number=data.number,
-        speed=data.speed,
-        whole_pixels=data.whole_pixels,
-        seed=seed if split == "train" else HELD_OUT_SEED,
-        purpose=split,
-    )
-
-
-class FixedSequences(Dataset[Tensor]):
-    """The field's fixed test set of moving digits: a .npy of (20, N, 64, 64), uint8."""
-
-    def __init__(self, path: Path, length: int) -> None:
-        try:
-            frames = load_array(path)
-        except ValueError as error:
-            raise SettingsError(f"data.test_file: {error}") from error
-        if frames.ndim != 4 or len(frames) != FIXED_LENGTH or not frames.size or frames.dtype != np.uint8:
-            raise SettingsError(
-                f"data.test_file: expected uint8 of shape ({FIXED_LENGTH}, N, 64, 64), "
-                f"got {frames.dtype} of shape {frames.shape} in {path}"
-            )
-        self.frames = frames
-        self.length = length
-
-    def __len__(self) -> int:
-        return int(self.frames.shape[1])
-
-    def __getitem__(self, index: int) -> Tensor:
-        frames = self.frames[: self.length, index].astype(np.float32) / 255
-        return torch.from_numpy(frames).unsqueeze(1)
+    if settings.name == "moving-mnist":
+        return MovingMNIST(settings, context + horizon, seed)
+    return FileData(settings, context, horizon, seed, field)

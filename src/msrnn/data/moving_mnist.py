@@ -1,11 +1,89 @@
 """Moving digits: handwritten digits bouncing in a frame (Srivastava et al. 2015, https://arxiv.org/abs/1502.04681)."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from msrnn.data.digits import load_digits
+from msrnn.data.field import Field
+from msrnn.data.readers.arrays import load_array
 from msrnn.randomness import generator
+from msrnn.settings import FIXED_LENGTH, DataSettings, SettingsError, Split
+
+HELD_OUT_SEED = 0
+"""The validation and test sequences are the same for every run."""
+SAMPLES = {"train": 10_000, "validation": 500, "test": 1_000}
+
+
+class MovingMNIST:
+    """Moving digits as settings describe them.
+
+    Raises:
+        SettingsError: a file or folder is missing or is not what it should be.
+    """
+
+    def __init__(self, settings: DataSettings, length: int, seed: int) -> None:
+        self.settings = settings
+        self.length = length
+        self.seed = seed
+        self.field = Field()
+        self.epoch_samples = settings.epoch_samples or SAMPLES["train"]
+        test_file = settings.digits.test_file
+        self.fixed = None if test_file is None else FixedSequences(Path(test_file), length)
+
+    def training(self, samples: int) -> "MovingDigits":
+        """So many sequences, all different."""
+        return self._moving("train", samples, self.seed)
+
+    def held_out(self, split: Split, on_crops: bool = False) -> Dataset[Tensor]:
+        """The sequences of a split."""
+        if split == "test" and self.fixed is not None:
+            return self.fixed
+        samples = self.settings.test_samples if split == "test" else self.settings.validation_samples
+        seed = self.seed if split == "train" else HELD_OUT_SEED
+        return self._moving(split, samples or SAMPLES["test" if split == "test" else "validation"], seed)
+
+    def _moving(self, split: Split, samples: int, seed: int) -> "MovingDigits":
+        digits = self.settings.digits
+        try:
+            pictures = load_digits(digits.folder, split, digits.digit_size)
+        except ValueError as error:
+            raise SettingsError(f"data.digits.folder: {error}") from error
+        return MovingDigits(
+            pictures,
+            samples,
+            self.length,
+            size=digits.size,
+            number=digits.number,
+            speed=digits.speed,
+            whole_pixels=digits.whole_pixels,
+            seed=seed,
+            purpose=split,
+        )
+
+
+class FixedSequences(Dataset[Tensor]):
+    """The field's fixed test set of moving digits: a .npy of (20, N, 64, 64), uint8."""
+
+    def __init__(self, path: Path, length: int) -> None:
+        frames = load_array(path)
+        if frames.ndim != 4 or len(frames) != FIXED_LENGTH or not frames.size or frames.dtype != np.uint8:
+            raise SettingsError(
+                f"data.digits.test_file: expected uint8 of shape ({FIXED_LENGTH}, N, 64, 64), "
+                f"got {frames.dtype} of shape {frames.shape} in {path}"
+            )
+        self.frames = frames
+        self.length = length
+
+    def __len__(self) -> int:
+        return int(self.frames.shape[1])
+
+    def __getitem__(self, index: int) -> Tensor:
+        frames = self.frames[: self.length, index].astype(np.float32) / 255
+        return torch.from_numpy(frames).unsqueeze(1)
 
 
 class MovingDigits(Dataset[Tensor]):

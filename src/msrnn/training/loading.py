@@ -1,6 +1,7 @@
 """Which sequence goes into which batch: a function of the step, so that rank, worker and resume never matter."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -45,11 +46,19 @@ def training_loader(dataset: Dataset[Tensor], settings: RunSettings, first_step:
     return DataLoader(
         Numbered(dataset),
         batch_sampler=TrainingBatches(settings, first_step),
-        num_workers=settings.workers,
-        persistent_workers=settings.workers > 0,
+        **_workers(settings.workers),
     )
 
 
 def evaluation_loader(dataset: Dataset[Tensor], batch_size: int, workers: int) -> DataLoader[tuple[int, Tensor]]:
     """(numbers, sequences) of a split, in order."""
-    return DataLoader(Numbered(dataset), batch_size=batch_size, num_workers=workers)
+    return DataLoader(Numbered(dataset), batch_size=batch_size, **_workers(workers))
+
+
+def _workers(count: int) -> dict[str, Any]:
+    """Workers are spawned: one that is forked would share its parent's open files."""
+    return {
+        "num_workers": count,
+        "multiprocessing_context": "spawn" if count else None,
+        "persistent_workers": count > 0,
+    }

@@ -1,4 +1,4 @@
-"""Training losses: (predictions, truth), both (batch, time, channel, y, x) in [0, 1], to a scalar."""
+"""Training losses: (predictions, truth, weights), all (batch, time, channel, y, x), frames in [0, 1], to a scalar."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,49 +6,56 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from msrnn.units import RAIN_WEIGHTS, pixel_from_rate
+from msrnn.units import RAIN_WEIGHTS, ZR, pixel_from_rate
 
 
-def paper(predictions: Tensor, truth: Tensor) -> Tensor:
-    """Squared plus absolute error, summed over pixels, mean over samples and steps (MS-RNN's released code)."""
-    return _squared_plus_absolute(predictions - truth, torch.ones_like(truth))
+def pixel_weights(valid: Tensor) -> Tensor:
+    """Weights of pixels: 0, if they are not `valid` (bool); else 1 over the share of the sample that is."""
+    share = valid.float().mean(dim=(1, 2, 3, 4), keepdim=True)
+    return valid / share.masked_fill(share == 0, 1)
 
 
-def mse(predictions: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared error."""
-    return (predictions - truth).square().mean()
-
-
-def balanced(predictions: Tensor, truth: Tensor) -> Tensor:
-    """As `paper`, each pixel weighted by its true rain rate (Shi et al. 2017); pixels as the paper maps rain."""
-    thresholds = torch.tensor([pixel_from_rate(rate) for rate, _ in RAIN_WEIGHTS], device=truth.device)
+def rain_weights(truth: Tensor, z_r: ZR) -> Tensor:
+    """Weights of true pixels by their rain rate (Shi et al. 2017)."""
+    rates = torch.tensor([rate for rate, _ in RAIN_WEIGHTS], dtype=torch.float64)
     weights = torch.tensor([1.0, *(weight for _, weight in RAIN_WEIGHTS)], dtype=truth.dtype, device=truth.device)
-    bins = torch.bucketize(truth.detach().float().contiguous(), thresholds, right=True)
-    return _squared_plus_absolute(predictions - truth, weights[bins])
+    thresholds = pixel_from_rate(rates, z_r).float().to(truth.device)
+    return weights[torch.bucketize(truth.detach().float().contiguous(), thresholds, right=True)]
 
 
-def gdl(predictions: Tensor, truth: Tensor) -> Tensor:
-    """`paper` plus the gradient difference (Mathieu et al. 2016, https://arxiv.org/abs/1511.05440, alpha = 1)."""
-    total = paper(predictions, truth)
-    for axis in (-2, -1):
-        difference = predictions.diff(dim=axis).abs() - truth.diff(dim=axis).abs()
-        total = total + difference.abs().sum(dim=(2, 3, 4)).mean()
-    return total
-
-
-def _squared_plus_absolute(error: Tensor, weights: Tensor) -> Tensor:
+def paper(predictions: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """Squared plus absolute error, summed over pixels, mean over samples and steps (MS-RNN's released code)."""
+    error = predictions - truth
     return (weights * (error.square() + error.abs())).sum(dim=(2, 3, 4)).mean()
 
 
+def mse(predictions: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """Mean squared error."""
+    return (weights * (predictions - truth).square()).mean()
+
+
+def gdl(predictions: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """`paper` plus the gradient difference (Mathieu et al. 2016, https://arxiv.org/abs/1511.05440, alpha = 1)."""
+    total = paper(predictions, truth, weights)
+    for axis in (-2, -1):
+        difference = predictions.diff(dim=axis).abs() - truth.diff(dim=axis).abs()
+        last = weights.shape[axis] - 1
+        both = torch.minimum(weights.narrow(axis, 0, last), weights.narrow(axis, 1, last))
+        total = total + (both * difference.abs()).sum(dim=(2, 3, 4)).mean()
+    return total
+
+
 class Loss(NamedTuple):
-    function: Callable[[Tensor, Tensor], Tensor]
-    sums_over_pixels: bool
+    function: Callable[[Tensor, Tensor, Tensor], Tensor]
+    sums_over_pixels: bool = True
     """Its gradients grow with the frame's area."""
+    by_rain: bool = False
+    """Pixels are weighted by `rain_weights` too."""
 
 
 LOSSES = {
-    "paper": Loss(paper, True),
-    "mse": Loss(mse, False),
-    "balanced": Loss(balanced, True),
-    "gdl": Loss(gdl, True),
+    "paper": Loss(paper),
+    "mse": Loss(mse, sums_over_pixels=False),
+    "balanced": Loss(paper, by_rain=True),
+    "gdl": Loss(gdl),
 }

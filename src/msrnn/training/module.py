@@ -8,15 +8,17 @@ import torch
 from lightning import LightningModule
 from torch import Tensor
 
+from msrnn.data import Field
 from msrnn.models import find_model
 from msrnn.rundir import build_model
 from msrnn.sampling import SCHEDULES, draw_mask
 from msrnn.scores import ForecastScores, scoring_device
 from msrnn.settings import RunSettings
-from msrnn.training.losses import LOSSES
+from msrnn.training.losses import LOSSES, pixel_weights, rain_weights
+from msrnn.units import ZR
 
 Batch = tuple[Tensor, Tensor]
-"""Global sample numbers (batch,) and frames (batch, time, channel, y, x)."""
+"""Global sample numbers (batch,) and values (batch, time, channel, y, x) in the field's units, NaN where missing."""
 
 
 def learning_rate_factor(settings: RunSettings, progress: float) -> float:
@@ -38,9 +40,10 @@ class Training(LightningModule):
 
     clipped: Tensor
 
-    def __init__(self, settings: RunSettings, frame_shape: Sequence[int]) -> None:
+    def __init__(self, settings: RunSettings, field: Field, frame_shape: Sequence[int]) -> None:
         super().__init__()
         self.settings = settings
+        self.field = field
         self.model = build_model(settings.model, frame_shape[0])
         self.loss = LOSSES[settings.loss]
         self.schedule = SCHEDULES[settings.sampling or find_model(settings.model.name).cell.sampling]
@@ -57,12 +60,16 @@ class Training(LightningModule):
 
     def training_step(self, batch: Batch, batch_number: int) -> Tensor:
         """The loss of a part of a batch."""
-        samples, frames = batch
+        samples, values = batch
+        frames, valid = self.field.to_network(values.to(self.dtype))
         settings = self.settings
         probabilities = self.schedule(self.progress, settings.context, settings.length)
         mask = draw_mask(probabilities, settings.seed, self.global_step, samples.tolist()).to(frames.device)
         predictions, auxiliary = self.model(frames, context=settings.context, truth_mask=mask)
-        loss: Tensor = self.loss.function(predictions, frames[:, 1:]) + auxiliary
+        truth, weights = frames[:, 1:], pixel_weights(valid[:, 1:])
+        if self.loss.by_rain:
+            weights = weights * rain_weights(truth, ZR(*self.field.z_r))
+        loss: Tensor = self.loss.function(predictions, truth, weights) + auxiliary
         after = mask[:, settings.context :]
         self.parts.append((loss.detach(), after.float().mean() if after.numel() else loss.new_zeros(())))
         return loss
@@ -94,10 +101,11 @@ class Training(LightningModule):
 
     def validation_step(self, batch: Batch, batch_number: int) -> None:
         """Score free-running forecasts."""
-        _, frames = batch
+        _, values = batch
+        frames, valid = self.field.to_network(values.to(self.dtype))
         context = self.settings.context
         forecast = self.model.forecast(frames[:, :context], self.settings.horizon)
-        self.scores.update(forecast.clamp(0, 1), frames[:, context:])
+        self.scores.update(forecast.clamp(0, 1), frames[:, context:], valid[:, context:])
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores."""

@@ -4,7 +4,7 @@ import logging
 import pickle
 import sys
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from msrnn.data import open_split
+from msrnn.data import open_data
 from msrnn.device import find_device
 from msrnn.rundir import RunDirectory
 from msrnn.settings import RunSettings, SettingsError
@@ -57,20 +57,20 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         raise SettingsError("--resume goes on with a run's own weights: leave out --init-from, or --resume")
     directory = RunDirectory(out)
     device = find_device(settings.device)
-    length, seed = settings.length, settings.seed
-    training = open_split(settings.data, "train", length, settings.steps * settings.batch_size, seed)
-    validation = open_split(settings.data, "validation", length, settings.data.validation_samples, seed)
-    open_split(settings.data, "test", length, settings.data.test_samples, seed)  # a damaged file is better known now
+    data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
+    settings = replace(settings, data=replace(settings.data, epoch_samples=data.epoch_samples))
+    training = data.training(settings.steps * settings.batch_size)
+    validation = data.held_out("validation", on_crops=True)
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        module = Training(settings, training[0].shape[1:])
+        torch.manual_seed(settings.seed)
+        module = Training(settings, data.field, training[0].shape[1:])
     if init_from is not None:
         RunDirectory(init_from).load_into(module.model)
     if resume:
         _check_unchanged(directory, settings)
         first_step = _last_step(directory.last_checkpoint)
     else:
-        directory.create(settings)
+        directory.create(settings, data.field)
         first_step = 0
     checkpoints = LastCheckpoint(directory.last_checkpoint)
     trainer = _trainer(settings, directory, device, first_step, checkpoints)

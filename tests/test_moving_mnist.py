@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from conftest import folder
-from msrnn.data import FixedSequences, open_split
+from msrnn.data import open_data
 from msrnn.data.digits import SPLITS, load_digits
-from msrnn.data.moving_mnist import MovingDigits
-from msrnn.settings import DataSettings, SettingsError
+from msrnn.data.moving_mnist import FixedSequences, MovingDigits
+from msrnn.settings import DataSettings, DigitsSettings, SettingsError
 
 
 def write_idx(path, digits):
@@ -110,7 +110,8 @@ def test_overlap_is_the_maximum():
 
 def test_held_out_sequences_are_fixed_and_training_ones_are_not():
     def first(split, seed):
-        return open_split(DataSettings(), split, 4, 5, seed)[0]
+        data = open_data(DataSettings(), 2, 2, seed)
+        return (data.training(5) if split == "train" else data.held_out(split))[0]
 
     for split in ("validation", "test"):
         assert first(split, 0).equal(first(split, 1))
@@ -124,32 +125,37 @@ def test_held_out_sequences_are_fixed_and_training_ones_are_not():
 def test_the_fixed_test_file(tmp_path):
     frames = np.random.default_rng(0).integers(0, 256, (20, 3, 64, 64), dtype=np.uint8)
     np.save(tmp_path / "mnist_test_seq.npy", frames)
-    test = open_split(DataSettings(test_file=str(tmp_path / "mnist_test_seq.npy")), "test", 20, 1000, 0)
+    digits = DigitsSettings(test_file=str(tmp_path / "mnist_test_seq.npy"))
+    test = open_data(DataSettings(digits=digits), 10, 10, 0).held_out("test")
     assert len(test) == 3
     assert test[1].shape == (20, 1, 64, 64)
     np.testing.assert_allclose(test[1][:, 0].numpy(), frames[:, 1] / 255, rtol=1e-6)
 
 
+def open_digits(folder, split):
+    return open_data(DataSettings(digits=DigitsSettings(folder=str(folder))), 2, 2, 0).held_out(split)
+
+
 def test_bad_data(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SettingsError, match=r"no MNIST digits in .*empty"):
-        open_split(DataSettings(digits=str(tmp_path / "empty")), "train", 4, 5, 0)
+        open_digits(tmp_path / "empty", "train")
     write_idx(tmp_path / "t10k-images-idx3-ubyte.gz", pictures(5, 0))
     damaged = tmp_path / "t10k-images-idx3-ubyte.gz"
     damaged.write_bytes(damaged.read_bytes()[:200])
     with pytest.raises(SettingsError, match="cannot be unpacked"):
-        open_split(DataSettings(digits=str(tmp_path)), "train", 4, 5, 0)
+        open_digits(tmp_path, "train")
     write_idx(damaged, pictures(5, 0))
     damaged.write_bytes(damaged.read_bytes()[:100] + bytes(50) + damaged.read_bytes()[150:])
     with pytest.raises(SettingsError, match="cannot be unpacked"):
-        open_split(DataSettings(digits=str(tmp_path)), "train", 4, 5, 0)
+        open_digits(tmp_path, "train")
     write_idx(damaged, pictures(3, 0))
     with pytest.raises(SettingsError, match="too few to be divided"):
-        open_split(DataSettings(digits=str(tmp_path)), "validation", 4, 5, 0)
+        open_digits(tmp_path, "validation")
     damaged.unlink()
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"123")
     with pytest.raises(SettingsError, match="not a complete IDX file"):
-        open_split(DataSettings(digits=str(tmp_path)), "train", 4, 5, 0)
+        open_digits(tmp_path, "train")
     np.save(tmp_path / "floats.npy", np.zeros((20, 2, 64, 64)))
     with pytest.raises(SettingsError, match=r"expected uint8 of shape \(20, N, 64, 64\).*got float64"):
         FixedSequences(tmp_path / "floats.npy", 20)
@@ -161,9 +167,9 @@ def test_bad_data(tmp_path):
     with pytest.raises(SettingsError, match="holds 2 arrays"):
         FixedSequences(tmp_path / "two.npz", 20)
     (tmp_path / "text.npy").write_text("no array")
-    with pytest.raises(SettingsError, match=r"is no \.npy or \.npz file, or a damaged one"):
+    with pytest.raises(SettingsError, match=r"cannot be read as \.npy or \.npz"):
         FixedSequences(tmp_path / "text.npy", 20)
-    with pytest.raises(SettingsError, match="there is no such file"):
+    with pytest.raises(SettingsError, match="No such file"):
         FixedSequences(tmp_path / "nothing.npy", 20)
 
 
@@ -178,4 +184,4 @@ def test_bad_data(tmp_path):
 )
 def test_bad_settings(options, message):
     with pytest.raises(SettingsError, match=message):
-        DataSettings(**options)
+        (DataSettings if "test_samples" in options else DigitsSettings)(**options)

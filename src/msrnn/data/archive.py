@@ -1,0 +1,342 @@
+"""Files to sequences: which files, which reader, in which order, and what is wrong with them."""
+
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from tqdm import tqdm
+
+from msrnn.data.readers import PYSTEPS, READERS, is_zarr, make_reader, recognise
+from msrnn.data.readers.base import READ_ERRORS, STATISTICS, DataError, Header, Reader
+from msrnn.data.sequences import Joined, Part, join
+from msrnn.units import RAIN_UNITS, Z_R, to_rate
+
+WET_MM_H = 0.1
+"""From this rain rate on a pixel counts as wet."""
+
+
+@dataclass
+class Archive:
+    """Sequences from files."""
+
+    sequences: list[xr.DataArray]
+    """(time, channel, y, x) each, read when asked for."""
+    sources: list[Joined]
+    """What each reads from."""
+    reader: str
+    largest: int
+    """Integers were divided by this."""
+    skipped: list[DataError] = field(default_factory=list)
+    """What was left out with `skip_bad`."""
+    statistics: list[np.ndarray] | None = None
+    """(time, len(STATISTICS)) for each sequence, once they are known."""
+
+    @property
+    def times(self) -> list[np.ndarray]:
+        """For each sequence, datetime64[ns] or, where files say nothing of time, the frames' numbers."""
+        return [sequence["time"].values for sequence in self.sequences]
+
+    @property
+    def timed(self) -> bool:
+        """Whether the files say when their frames are."""
+        return self.sequences[0]["time"].dtype.kind == "M"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a frame: (channel, y, x)."""
+        channel, y, x = self.sequences[0].shape[1:]
+        return channel, y, x
+
+    def scan(self, skip_bad: bool = False, bad: Callable[[DataError], None] | None = None) -> list[np.ndarray]:
+        """The statistics of all frames: each frame is read once, unless a store of ours holds them.
+
+        Args:
+            skip_bad: note frames that cannot be read in `skipped` and go on.
+            bad: told of each error instead.
+
+        Raises:
+            DataError: a frame cannot be read, or holds an infinite number.
+        """
+        if self.statistics is None:
+            note = bad or (self.skipped.append if skip_bad else _raise)
+            total = sum(map(len, self.sequences))
+            with tqdm(total=total, desc="reading frames", unit="frame", disable=None, delay=2, leave=False) as bar:
+                self.statistics = [
+                    np.array([_statistics(sequence, source, t, note, bar) for t in range(len(sequence))])
+                    for sequence, source in zip(self.sequences, self.sources, strict=True)
+                ]
+        return self.statistics
+
+
+def _raise(error: DataError) -> None:
+    raise error
+
+
+def _statistics(
+    sequence: xr.DataArray, source: Joined, t: int, note: Callable[[DataError], None], bar: Any
+) -> tuple[float, ...]:
+    bar.update()
+    try:
+        frame = sequence[t].values
+        return frame_statistics(frame, sequence.attrs["units"], sequence.attrs.get("interval_minutes"), source.path(t))
+    except DataError as error:
+        note(error)
+        return (np.nan,) * len(STATISTICS)
+
+
+def frame_statistics(frame: np.ndarray, units: str, interval: float | None, path: object) -> tuple[float, ...]:
+    """`STATISTICS` of a frame.
+
+    Raises:
+        DataError: it holds an infinite number.
+    """
+    values = frame[~np.isnan(frame)]
+    if np.isinf(values).any():
+        reason = f"a frame holds {np.isinf(values).sum()} infinite numbers"
+        raise DataError("infinite", path, reason, "replace them, or leave it out with --skip-bad")
+    if not values.size:
+        return 0.0, 0.0 if units in RAIN_UNITS else np.nan, np.inf, -np.inf
+    wet = np.nan
+    if units in RAIN_UNITS:
+        wet = float((to_rate(torch.from_numpy(values), units, interval, Z_R["dwd"]) >= WET_MM_H).float().mean())
+    return values.size / frame.size, wet, float(values.min()), float(values.max())
+
+
+def open_archive(
+    where: str | Path | Sequence[str | Path],
+    reader: str | Reader | None = None,
+    options: Mapping[str, Any] | None = None,
+    units: str | None = None,
+    interval_minutes: float | None = None,
+    skip_bad: bool = False,
+) -> Archive:
+    """Sequences from a file, a folder, a pattern such as "radar/*.h5", or several of these.
+
+    Files that say when their frames are make one sequence, in order of time. Pictures that do not make one in each
+    folder, in order of their names; any other file without times is a sequence, or several, of its own.
+
+    Args:
+        where: what to read.
+        reader: it, or its name in `READERS`, or pysteps:NAME; by default the first file's content decides.
+        options: of the reader.
+        units: one of `units.UNITS`; by default what the files say.
+        interval_minutes: of units mm; by default what the files say.
+        skip_bad: leave out what cannot be used, and list it in `Archive.skipped`.
+
+    Raises:
+        DataError: a file is missing or cannot be used.
+        SettingsError: there is no such reader or option.
+    """
+    files = find_files(where)
+    if not isinstance(reader, Reader):
+        name = reader or _recognised(files)
+        options = dict(options or {})
+        if units is not None and name in READERS and "units" in READERS[name].__annotations__:
+            options.setdefault("units", units)
+        reader = make_reader(name, options)
+    skipped: list[DataError] = []
+    note = skipped.append if skip_bad else _raise
+    parts, headers = _headers(reader, files, note)
+    if not parts:
+        raise skipped[0] if skipped else DataError("no file", where, "no file in it", "name another")
+    headers = [
+        _completed(part.path, header, units, interval_minutes) for part, header in zip(parts, headers, strict=True)
+    ]
+    parts, headers = _of_one_grid(parts, headers, note)
+    archive = Archive([], [], reader.name, headers[0].largest, skipped)
+    statistics = []
+    for group in _groups(parts, headers):
+        members, known = [parts[i] for i in group], [headers[i] for i in group]
+        order = _in_order(members, known, note)
+        sequence, source = join(reader, members, known, order)
+        archive.sequences.append(sequence)
+        archive.sources.append(source)
+        stored = [header.statistics for header in known if header.statistics is not None]
+        if len(stored) == len(known):
+            statistics.append(np.concatenate(stored)[order])
+    if len(statistics) == len(archive.sequences):
+        archive.statistics = statistics
+    return archive
+
+
+def find_files(where: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Files, and Zarr stores, in natural order; what is in tar archives is unpacked into a temporary folder."""
+    if isinstance(where, str | Path):
+        where = [where]
+    found: list[Path] = []
+    for one in where:
+        found += _expanded(Path(one).expanduser())
+    return [inner for path in found for inner in (_unpacked_tar(path) if _is_tar(path) else [path])]
+
+
+def _expanded(path: Path) -> list[Path]:
+    if path.is_dir():
+        if is_zarr(path):
+            return [path]
+        inside = [item for item in path.iterdir() if not item.name.startswith((".", "__"))]
+        return [file for item in sorted(inside, key=natural) for file in _expanded(item)]
+    if path.exists():
+        return [path]
+    if any(letter in str(path) for letter in "*?["):
+        matches = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))), key=natural)
+        if matches:
+            return [file for match in matches for file in _expanded(match)]
+        raise DataError("no file", path, "no file matches this pattern", "check it with ls")
+    raise DataError("no file", path, "there is no such file or folder", "name a file, a folder or a quoted pattern")
+
+
+def natural(path: Path) -> tuple[tuple[int, int, str], ...]:
+    """A key that sorts frame2 before frame10."""
+    pieces = re.split(r"(\d+)", str(path))
+    return tuple((1, int(p), p) if p.isdigit() else (0, 0, p) for p in pieces)
+
+
+def _is_tar(path: Path) -> bool:
+    return ".tar" in path.name.lower() or path.suffix.lower() in (".tgz", ".tbz2", ".txz")
+
+
+@cache
+def _unpacked_tar(path: Path) -> list[Path]:
+    import atexit
+
+    folder = Path(tempfile.mkdtemp(prefix="msrnn-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        with tarfile.open(path) as archive:
+            archive.extractall(folder, filter="data")
+    except (*READ_ERRORS, tarfile.TarError) as error:
+        raise DataError("damaged file", path, f"cannot be unpacked ({error})", "fetch it again") from error
+    return _expanded(folder)
+
+
+def _recognised(files: Iterable[Path]) -> str:
+    files = list(files)
+    for path in files:
+        name = recognise(path)
+        if name is not None:
+            return name
+    first = files[0] if files else "nothing"
+    known = ", ".join(READERS)
+    raise DataError(
+        "unknown format",
+        first,
+        "is no format that is known by its content",
+        f"name one: --reader {known}, {PYSTEPS}NAME",
+    )
+
+
+def _headers(
+    reader: Reader, files: Sequence[Path], note: Callable[[DataError], None]
+) -> tuple[list[Part], list[Header]]:
+    parts, headers = [], []
+    for path in tqdm(files, desc="opening files", unit="file", disable=None, delay=2, leave=False):
+        try:
+            found = reader.headers(path)
+        except DataError as error:
+            note(error)
+            continue
+        parts += [Part(path, number) for number in range(len(found))]
+        headers += found
+    return parts, headers
+
+
+def _completed(path: Path, header: Header, units: str | None, interval_minutes: float | None) -> Header:
+    """A header with what the user said.
+
+    Raises:
+        DataError: units of mm are without an interval.
+    """
+    units = units or header.units
+    interval = interval_minutes or header.interval_minutes
+    if units == "mm" and interval is None:
+        fix = "say it with --data.interval-minutes, e.g. 5"
+        raise DataError("no interval", path, "its units are mm, and nothing says of which interval", fix)
+    return replace(header, units=units, interval_minutes=interval if units == "mm" else None)
+
+
+def _of_one_grid(
+    parts: list[Part], headers: list[Header], note: Callable[[DataError], None]
+) -> tuple[list[Part], list[Header]]:
+    """All that have the first one's frames; the others are noted."""
+    first, kept = headers[0], []
+    for i, (part, header) in enumerate(zip(parts, headers, strict=True)):
+        difference = _difference(header, first)
+        if difference:
+            fix = "put files of one kind into a folder of their own, or leave out the others with --skip-bad"
+            note(DataError("other grid", part.path, f"{difference} {parts[0].path}", fix))
+        else:
+            kept.append(i)
+    return [parts[i] for i in kept], [headers[i] for i in kept]
+
+
+def _difference(header: Header, first: Header) -> str:
+    """In which way frames are not those of the first file; empty, if they are."""
+    if header.shape[1:] != first.shape[1:]:
+        sizes = [" x ".join(map(str, h.shape[1:])) for h in (header, first)]
+        return f"frames of {sizes[0]} (channel, y, x), not {sizes[1]} as in"
+    if (header.units, header.interval_minutes) != (first.units, first.interval_minutes):
+        return f"units {_units_of(header)}, not {_units_of(first)} as in"
+    if header.largest != first.largest:
+        return f"integers up to {header.largest}, not {first.largest} as in"
+    for axis in ("y", "x"):
+        if axis in header.coords and axis in first.coords:
+            ours, theirs = header.coords[axis].values, first.coords[axis].values
+            if ours is not theirs and not np.allclose(ours, theirs, rtol=1e-6):
+                return f"another place or spacing along {axis} than"
+    if (header.times is None) != (first.times is None):
+        return f"{'no time, other' if header.times is None else 'a time, other'} than"
+    return ""
+
+
+def _units_of(header: Header) -> str:
+    return f"{header.units or 'none'}{f' per {header.interval_minutes:g} min' if header.interval_minutes else ''}"
+
+
+def _groups(parts: Sequence[Part], headers: Sequence[Header]) -> list[list[int]]:
+    """Which parts make a sequence together."""
+    groups: dict[object, list[int]] = {}
+    for i, (part, header) in enumerate(zip(parts, headers, strict=True)):
+        if header.times is not None and header.times.dtype.kind == "M":
+            key: object = part.sequence
+        elif header.shape[0] == 1:
+            key = part.path.parent
+        else:
+            key = part
+        groups.setdefault(key, []).append(i)
+    return list(groups.values())
+
+
+def _in_order(parts: Sequence[Part], headers: Sequence[Header], note: Callable[[DataError], None]) -> np.ndarray:
+    """The frames of all parts by time; of frames with the same time, the first."""
+    count = sum(header.shape[0] for header in headers)
+    times = [header.times for header in headers if header.times is not None]
+    if not times:
+        return np.arange(count)
+    all_times = np.concatenate(times)
+    _, order = np.unique(all_times, return_index=True)
+    if len(order) < count:
+        part_of = np.repeat(np.arange(len(parts)), [header.shape[0] for header in headers])
+        for again in np.setdiff1d(np.arange(count), order):
+            first = int(np.flatnonzero(all_times == all_times[again])[0])
+            reason = f"its time {np.datetime_as_string(all_times[again], 's')} is also in {parts[part_of[first]].path}"
+            fix = "keep one of them, or leave out the later with --skip-bad"
+            note(DataError("duplicate time", parts[part_of[again]].path, reason, fix))
+    return order
+
+
+def step_between(times: Sequence[np.ndarray]) -> int:
+    """The commonest difference between successive times: nanoseconds, or 1 for numbered frames; 0, if there is none."""
+    differences = np.concatenate([np.diff(one).astype(np.int64) for one in times])
+    if not differences.size:
+        return 0
+    values, counts = np.unique(differences, return_counts=True)
+    return int(values[counts.argmax()])

@@ -1,0 +1,195 @@
+"""What the numbers in frames mean, and how they become the network's [0, 1] and come back."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from msrnn.data.readers.base import DataError
+from msrnn.data.resize import area_mean
+from msrnn.settings import SettingsError
+from msrnn.units import RAIN_UNITS, UNITS, Z_R, ZR, from_rate, pixel_from_rate, rate_from_pixel, to_rate
+
+Fill = Literal["dry", "last"]
+MINUTE_NS = 60_000_000_000
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a model's frames are. It is stored with the run, and is all that `predict` has to know of the data.
+
+    Raises:
+        SettingsError: units or normalisation are unknown, or do not go together.
+    """
+
+    channels: int = 1
+    units: str = "1"
+    """One of `units.UNITS`."""
+    interval_minutes: float | None = None
+    """Of units mm."""
+    z_r: tuple[float, float] = Z_R["dwd"]
+    """a and b of Z = a R^b."""
+    normalisation: Literal["none", "range", "rain"] = "none"
+    """none: frames lie in [0, 1]; range: linear, `smallest` is 0 and `largest` is 1; rain: the paper's pixel."""
+    smallest: float = 0.0
+    largest: float = 1.0
+    fill: Fill = "dry"
+    """What the network sees in the place of missing values: 0, which is no rain, or the last value there was."""
+    step_minutes: float | None = None
+    """Between frames; None: frames are only numbered."""
+    spacing: tuple[float, float] | None = None
+    """Between pixels along y and x, in the units of the coordinates; None: not known."""
+    names: tuple[str, ...] | None = None
+    """Of the channels; None: they have none."""
+
+    def __post_init__(self) -> None:
+        if self.units not in UNITS:
+            raise SettingsError(f"no units {self.units!r}; choose from {', '.join(UNITS)}")
+        if (self.normalisation == "rain") and self.units not in RAIN_UNITS:
+            fix = "say the units of the rain with --data.units"
+            raise SettingsError(f"normalisation rain is for {', '.join(RAIN_UNITS)}, the units are {self.units}: {fix}")
+        if self.normalisation == "range" and not self.smallest < self.largest:
+            raise SettingsError(f"normalisation range from {self.smallest:g} to {self.largest:g}: no range")
+
+    @property
+    def is_rain(self) -> bool:
+        """Whether the numbers are rain, and can be mm/h."""
+        return self.units in RAIN_UNITS
+
+    @property
+    def _z_r(self) -> ZR:
+        return ZR(*self.z_r)
+
+    def to_network(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Values (..., time, channel, y, x) as the network's frames, and which of them are valid (bool)."""
+        valid = ~values.isnan()
+        frames = values
+        if self.normalisation == "rain":
+            frames = pixel_from_rate(self.rates(values), self._z_r)
+        elif self.normalisation == "range":
+            frames = (values - self.smallest) / (self.largest - self.smallest)
+        frames = frames.masked_fill(~valid, 0)
+        if self.fill == "last":
+            last = frames.select(-4, 0)
+            filled = [last]
+            for t in range(1, frames.shape[-4]):
+                last = torch.where(valid.select(-4, t), frames.select(-4, t), last)
+                filled.append(last)
+            frames = torch.stack(filled, dim=-4)
+        return frames, valid
+
+    def from_network(self, frames: Tensor) -> Tensor:
+        """The network's frames, clipped to [0, 1], as values."""
+        frames = frames.clamp(0, 1)
+        if self.normalisation == "rain":
+            return self.from_rates(rate_from_pixel(frames, self._z_r))
+        if self.normalisation == "range":
+            return frames * (self.largest - self.smallest) + self.smallest
+        return frames
+
+    def rates(self, values: Tensor) -> Tensor:
+        """Values as rain rates in mm/h."""
+        return to_rate(values, self.units, self.interval_minutes, self._z_r)
+
+    def from_rates(self, rates_mm_h: Tensor) -> Tensor:
+        """Rain rates in mm/h as values."""
+        return from_rate(rates_mm_h, self.units, self.interval_minutes, self._z_r)
+
+    def of_values(self, values: Tensor, attrs: dict[Any, Any], size: tuple[int, int] | None) -> Tensor:
+        """Values of a sequence with these `attrs` in the field's units, resized by area mean (rain: of rates)."""
+        own = self.of_units(attrs["units"], attrs.get("interval_minutes"))
+        if size is not None and tuple(values.shape[-2:]) != tuple(size):
+            if not self.is_rain:
+                return area_mean(values, size)
+            return self.from_rates(area_mean(own.rates(values), size))
+        return values if own == self else self.from_rates(own.rates(values))
+
+    def of_units(self, units: str, interval_minutes: float | None) -> "Field":
+        """The same field with its values in other units; only its `rates` and `from_rates` are meant to be used."""
+        return replace(self, units=units, interval_minutes=interval_minutes)
+
+    def check(
+        self,
+        what: str,
+        sequence: xr.DataArray,
+        step_minutes: float | None,
+        spacing: tuple[float, float] | None,
+    ) -> None:
+        """Raise a `DataError` that names both sides, if a sequence is not of this field and cannot be made so.
+
+        Args:
+            what: the sequence's name in the message.
+            sequence: (time, channel, y, x).
+            step_minutes: between its frames; None: not known.
+            spacing: between its pixels, once it is resized; None: not known.
+        """
+        units, interval = sequence.attrs["units"], sequence.attrs.get("interval_minutes")
+        same_kind = units == self.units or (units in RAIN_UNITS and self.is_rain)
+        if not same_kind:
+            raise _mismatch(what, "units", units, self.units, "convert it, or say its units with --units")
+        if units == self.units == "mm" and interval != self.interval_minutes:
+            raise _mismatch(what, "interval of mm", f"{interval:g} min", f"{self.interval_minutes:g} min", "convert it")
+        if sequence.sizes["channel"] != self.channels:
+            fix = "choose the channels"
+            raise _mismatch(what, "number of channels", sequence.sizes["channel"], self.channels, fix)
+        names = channel_names(sequence)
+        if names is not None and self.names is not None and names != self.names:
+            fix = "put them into the model's order"
+            raise _mismatch(what, "channels", ", ".join(names), ", ".join(self.names), fix)
+        if step_minutes and self.step_minutes and step_minutes != self.step_minutes:
+            ours, theirs = f"{step_minutes:g} min", f"{self.step_minutes:g} min"
+            raise _mismatch(what, "time step", ours, theirs, "give frames at that step")
+        if spacing and self.spacing and not np.allclose(spacing, self.spacing, rtol=1e-3):
+            ours, theirs = (" x ".join(f"{edge:g}" for edge in pair) for pair in (spacing, self.spacing))
+            raise _mismatch(what, "grid spacing", ours, theirs, "resample it to the model's grid")
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> "Field":
+        """The field in a YAML document."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
+        return cls(**values)
+
+
+def _mismatch(what: str, quantity: str, ours: object, theirs: object, fix: str) -> DataError:
+    return DataError("mismatch", what, f"its {quantity}: {ours}; the model's: {theirs}", fix)
+
+
+def channel_names(sequence: xr.DataArray) -> tuple[str, ...] | None:
+    """Names of the channels, where the sequence has them."""
+    if "channel" not in sequence.coords or sequence["channel"].dtype.kind not in "OUST":
+        return None
+    return tuple(str(name) for name in sequence["channel"].values)
+
+
+def grid_spacing(sequence: xr.DataArray) -> tuple[float, float] | None:
+    """Between pixels along y and x, in units of the coordinates, where the sequence has them."""
+    if not all(axis in sequence.coords and sequence.sizes[axis] > 1 for axis in ("y", "x")):
+        return None
+    y, x = (abs(float(sequence[axis].diff(axis).mean())) for axis in ("y", "x"))
+    return y, x
+
+
+def fitted(
+    field: Field, normalisation: Literal["auto", "none", "range", "rain"], smallest: float, largest: float
+) -> Field:
+    """A field with its normalisation fitted to the training split's least and greatest values.
+
+    "auto" is rain for units of rain, none for values in [0, 1], else range.
+
+    Raises:
+        SettingsError: the normalisation does not suit the data.
+    """
+    inside = smallest >= 0 and largest <= 1
+    if normalisation == "auto":
+        normalisation = "rain" if field.is_rain else "none" if inside else "range"
+    if normalisation == "none" and not inside:
+        message = (
+            f"data.normalisation none is for values in [0, 1], these are {smallest:g} to {largest:g}: choose range"
+        )
+        raise SettingsError(message)
+    if normalisation == "range":
+        field = replace(field, smallest=smallest, largest=largest if largest > smallest else smallest + 1)
+    return replace(field, normalisation=normalisation)

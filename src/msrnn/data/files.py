@@ -1,0 +1,262 @@
+"""Files as a data set: an archive, cut into windows and splits."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import get_args
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from msrnn.data.archive import step_between
+from msrnn.data.field import MINUTE_NS, Field, channel_names, fitted, grid_spacing
+from msrnn.data.named import NAMED, open_files
+from msrnn.data.readers.base import STATISTICS, DataError
+from msrnn.data.windows import TRAIN, cut_windows, split_by
+from msrnn.randomness import generator
+from msrnn.settings import DataSettings, SettingsError, Split
+from msrnn.units import Z_R
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+HELD_OUT_SEED = 0
+"""Validation sees the same crops in every run, and the same dry sequences are left out."""
+TRIES = 20
+"""So many places are tried for a crop of which at most `max_missing` is missing."""
+_VALID, _WET, _SMALLEST, _LARGEST = range(len(STATISTICS))
+
+
+class FileData:
+    """An archive, cut into windows and splits, in the units of `field`.
+
+    Args:
+        settings: which files, and how they are cut.
+        context, horizon: frames that are given and predicted.
+        seed: of the training's random draws.
+        field: what the model's frames are; by default it is fitted to the training split.
+
+    Raises:
+        SettingsError: a file is missing, cannot be used, or is not of this field.
+    """
+
+    def __init__(
+        self, settings: DataSettings, context: int, horizon: int, seed: int, field: Field | None = None
+    ) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.archive = open_files(settings)
+        self.length = context + horizon
+        named = NAMED.get(settings.name)
+        self.size = settings.frame_size
+        self.statistics = self.archive.scan(settings.skip_bad)
+        self.times = [one.astype(np.int64) for one in self.archive.times]
+        self.step = self._step()
+        if named is not None:
+            self.labels = named.labels(self.archive)
+        else:
+            by = settings.split or ("event" if not self.archive.timed and len(self.times) > 1 else "time")
+            guard = (context if settings.guard is None else settings.guard) * self.step
+            self.labels = split_by(
+                self.times, self.archive.timed, by, settings.shares, guard, _boundaries(settings, self.archive.timed)
+            )
+        self.left_out: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+        """For each split, how many windows were left out, and why."""
+        self.windows = {split: self._cut(label, split) for label, split in enumerate(SPLITS)}
+        own = self._field()
+        if field is not None:
+            field.check(settings.name, self.archive.sequences[0], own.step_minutes, own.spacing)
+        self.field = field or own
+        self.epoch_samples = settings.epoch_samples or max(1, len(self.windows["train"]))
+
+    def training(self, samples: int) -> Dataset[Tensor]:
+        """Sequences number 0 to `samples` - 1 of the training: all windows in a new random order each epoch."""
+        return Shuffled(self._windows("train", self.settings.crop), samples, self.seed)
+
+    def held_out(self, split: Split, on_crops: bool = False) -> Dataset[Tensor]:
+        """The windows of a split in order; those that settings ask for, evenly spread."""
+        wanted = {"validation": self.settings.validation_samples, "test": self.settings.test_samples}.get(split)
+        return self._windows(split, self.settings.crop if on_crops else None, wanted)
+
+    def _windows(self, split: Split, crop: tuple[int, int] | None, wanted: int | None = None) -> "Windows":
+        table = self.windows[split]
+        if not len(table):
+            raise self._no_windows(split)
+        if wanted is not None and wanted < len(table):
+            table = table[np.linspace(0, len(table) - 1, wanted).round().astype(int)]
+        _, height, width = self.archive.shape
+        height, width = self.size or (height, width)
+        if crop is not None and (crop[0] > height or crop[1] > width):
+            size = f"{height} x {width}"
+            raise SettingsError(f"data.crop={list(crop)} is larger than the frames, {size}: choose a smaller one")
+        return Windows(self.archive.sequences, table, self.field, self.size, crop, self.settings.max_missing)
+
+    def _step(self) -> int:
+        """Between frames: nanoseconds, or numbers of frames."""
+        asked = self.settings.step_minutes
+        if not self.archive.timed:
+            if asked is not None:
+                raise SettingsError(f"data.step_minutes={asked:g}: the files say nothing of time; leave it out")
+            return 1
+        return round(asked * MINUTE_NS) if asked is not None else step_between(self.times) or MINUTE_NS
+
+    def _cut(self, label: int, split: Split) -> np.ndarray:
+        """(window, 1 + length): the sequence, and the frames in it."""
+        settings, found = self.settings, []
+        best = max((np.nanmax(one[:, _VALID], initial=0) for one in self.statistics), default=0)
+        for number, (times, labels, known) in enumerate(zip(self.times, self.labels, self.statistics, strict=True)):
+            usable = (labels == label) & (known[:, _VALID] > 0)  # NaN, of frames that cannot be read, is not above 0
+            windows = cut_windows(times, usable, self.length, self.step, settings.stride)
+            missing = 1 - known[:, _VALID][windows].mean(axis=1) / (best or 1)
+            keep = missing <= settings.max_missing
+            self._count(split, f"more than {settings.max_missing:.0%} missing", ~keep)
+            if label == TRAIN and settings.min_wet > 0:
+                dry = known[:, _WET][windows].mean(axis=1) < settings.min_wet
+                drawn = generator(HELD_OUT_SEED, "dry", number).random(len(windows)) < settings.dry_keep
+                self._count(split, "dry", keep & dry & ~drawn)
+                keep &= ~dry | drawn
+            found.append(np.insert(windows[keep], 0, number, axis=1))
+        return np.concatenate(found)
+
+    def _count(self, split: Split, why: str, which: np.ndarray) -> None:
+        if which.any():
+            self.left_out[split][why] = self.left_out[split].get(why, 0) + int(which.sum())
+
+    def _no_windows(self, split: Split) -> DataError:
+        frames = sum(int((labels == SPLITS.index(split)).sum()) for labels in self.labels)
+        total = sum(map(len, self.times))
+        lost = "".join(f"; {count} were left out as {why}" for why, count in self.left_out[split].items())
+        step = f"{self.step / MINUTE_NS:g} minutes" if self.archive.timed else "one frame"
+        return DataError(
+            "no sequences",
+            self.settings.name,
+            f"no {split} sequence of {self.length} frames, {step} apart, among {frames} of the {total} frames{lost}",
+            "give more frames, less --context or --horizon, or other --data.shares, --data.guard or --data.max-missing",
+        )
+
+    def _field(self) -> Field:
+        settings, first = self.settings, self.archive.sequences[0]
+        used = [known[window[1:]] for window in self.windows["train"] for known in [self.statistics[window[0]]]]
+        values = np.concatenate(used) if used else np.concatenate(self.statistics)
+        smallest, largest = float(np.nanmin(values[:, _SMALLEST])), float(np.nanmax(values[:, _LARGEST]))
+        _, height, width = self.archive.shape
+        new = self.size or (height, width)
+        spacing = grid_spacing(first)
+        field = Field(
+            channels=first.sizes["channel"],
+            units=first.attrs["units"],
+            interval_minutes=first.attrs.get("interval_minutes"),
+            z_r=Z_R[settings.z_r] if isinstance(settings.z_r, str) else settings.z_r,
+            fill=settings.fill,
+            step_minutes=self.step / MINUTE_NS if self.archive.timed else None,
+            spacing=None if spacing is None else (spacing[0] * height / new[0], spacing[1] * width / new[1]),
+            names=channel_names(first),
+        )
+        return fitted(field, settings.normalisation, smallest, largest)
+
+
+def _boundaries(settings: DataSettings, timed: bool) -> tuple[int | None, int | None]:
+    """When validation and test begin, in nanoseconds."""
+    dates = (settings.validation_from, settings.test_from)
+    if dates != (None, None) and not timed:
+        raise SettingsError("data.validation_from and data.test_from: the files say nothing of time; leave them out")
+    try:
+        boundaries = [None if d is None else int(np.datetime64(d, "ns").astype(np.int64)) for d in dates]
+    except ValueError as error:
+        raise SettingsError(f"data.validation_from, data.test_from: {error}; write 2015-01-31") from error
+    if None not in boundaries and boundaries[0] > boundaries[1]:  # type: ignore[operator]
+        raise SettingsError("data.validation_from must not be after data.test_from")
+    return boundaries[0], boundaries[1]
+
+
+class Windows(Dataset[Tensor]):
+    """Sequences (time, channel, y, x) of values in the units of `field`, NaN where they are missing.
+
+    Args:
+        sequences: where the frames are.
+        table: (window, 1 + length): the sequence, and the frames in it.
+        field: in whose units to give them.
+        size: resize frames to it, by area mean.
+        crop: cut this height and width out, at a place that is random but the same each time.
+        max_missing: largest missing share of a crop, if there is a place for it.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[xr.DataArray],
+        table: np.ndarray,
+        field: Field,
+        size: tuple[int, int] | None,
+        crop: tuple[int, int] | None,
+        max_missing: float,
+    ) -> None:
+        self.sequences = sequences
+        self.table = table
+        self.field = field
+        self.size = size
+        self.crop = crop
+        self.max_missing = max_missing
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, number: int) -> Tensor:
+        return self.window(number, generator(HELD_OUT_SEED, "crop", number))
+
+    def window(self, number: int, draw: np.random.Generator) -> Tensor:
+        """A window, cropped at the place that is drawn."""
+        sequence, frames = self.sequences[self.table[number, 0]], self.table[number, 1:]
+        if self.crop is None:
+            return self._read(sequence, frames, slice(None), slice(None))
+        top, left = self._place(sequence, frames, draw)
+        rows, columns = slice(top, top + self.crop[0]), slice(left, left + self.crop[1])
+        if self.size is None:
+            return self._read(sequence, frames, rows, columns)
+        return self._read(sequence, frames, slice(None), slice(None))[..., rows, columns]
+
+    def times(self, number: int) -> np.ndarray:
+        """Of the frames of a window."""
+        times: np.ndarray = self.sequences[self.table[number, 0]]["time"].values[self.table[number, 1:]]
+        return times
+
+    def _read(self, sequence: xr.DataArray, frames: np.ndarray, rows: slice, columns: slice) -> Tensor:
+        values = torch.from_numpy(np.ascontiguousarray(sequence.variable[frames, :, rows, columns].values))
+        return self.field.of_values(values, sequence.attrs, self.size)
+
+    def _place(self, sequence: xr.DataArray, frames: np.ndarray, draw: np.random.Generator) -> tuple[int, int]:
+        """Upper left corner of a crop: the first drawn that is known well enough in the first frame, else the best."""
+        assert self.crop is not None
+        first = self._read(sequence, frames[:1], slice(None), slice(None))
+        missing = first.isnan().float().mean(dim=(0, 1))
+        highest = [edge - part for edge, part in zip(missing.shape, self.crop, strict=True)]
+        tried = []
+        for _ in range(TRIES):
+            top, left = (int(draw.integers(limit + 1)) for limit in highest)
+            share = float(missing[top : top + self.crop[0], left : left + self.crop[1]].mean())
+            tried.append((share, top, left))
+            if share <= self.max_missing:
+                return top, left
+        _, top, left = min(tried)
+        return top, left
+
+
+class Shuffled(Dataset[Tensor]):
+    """Windows in an order, and cropped at places, that are drawn anew each epoch from the seed."""
+
+    def __init__(self, windows: Windows, samples: int, seed: int) -> None:
+        self.windows = windows
+        self.samples = samples
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __getitem__(self, number: int) -> Tensor:
+        epoch, place = divmod(number, len(self.windows))
+        order = _order(self.seed, epoch, len(self.windows))
+        return self.windows.window(int(order[place]), generator(self.seed, "crop", number))
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return generator(seed, "order", epoch).permutation(count)

@@ -1,0 +1,117 @@
+"""Arrays: NumPy's files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
+
+from msrnn.data.readers.base import DataError, Header, Reader, Sliced, View, reading
+
+LAYOUTS = {3: "(time, y, x)", 4: "(time, channel, y, x)", 5: "(sequence, time, channel, y, x)"}
+
+
+def as_sequences(shape: tuple[int, ...]) -> tuple[int, int, int, int, int]:
+    """`shape` as (sequence, time, channel, y, x).
+
+    Raises:
+        ValueError: it has too few or too many axes, or no elements.
+    """
+    if len(shape) not in LAYOUTS:
+        raise ValueError(f"frames must be {', '.join(LAYOUTS.values())}; got shape {shape}")
+    if 0 in shape:
+        raise ValueError(f"frames are empty: shape {shape}")
+    count, time, channels = {3: (1, shape[0], 1), 4: (1, *shape[:2]), 5: shape[:3]}[len(shape)]
+    return count, time, channels, shape[-2], shape[-1]
+
+
+def largest_value(dtype: np.dtype, units: str | None) -> int:
+    """What frames of that type are divided by to lie in [0, 1]: the range of uint8 and uint16, as of images; else 1.
+
+    Integers with units other than "1" are those units' numbers.
+    """
+    return int(np.iinfo(dtype).max) if dtype in (np.uint8, np.uint16) and units in (None, "1") else 1
+
+
+def bytes_held(frames: np.ndarray) -> int:
+    """Memory of an array; a file that is mapped into memory holds none."""
+    mapped = isinstance(frames, np.memmap) or isinstance(frames.base, np.memmap)
+    return 0 if mapped else frames.nbytes
+
+
+def scaled(frames: Any, largest: int) -> Any:
+    """Frames divided by `largest`, as float32."""
+    return np.asarray(frames, np.float32) / largest if largest != 1 else frames
+
+
+@dataclass(frozen=True)
+class ArrayReader(Reader):
+    """.npy and .npz: (time, y, x), (time, channel, y, x) or (sequence, time, channel, y, x).
+
+    Args:
+        array: which array of a .npz; not needed where there is one.
+        units: of the numbers, e.g. mm/h.
+    """
+
+    name: ClassVar[str] = "array"
+    array: str = ""
+    units: str | None = None
+
+    def headers(self, path: Path) -> list[Header]:
+        array = self._load(path)
+        count, time, channel, y, x = self._shape(path, array)
+        header = Header((time, channel, y, x), units=self.units, largest=largest_value(array.dtype, self.units))
+        return [header] * count
+
+    def frames(self, path: Path) -> list[Sliced]:
+        array = self._load(path)
+        count, *shape = self._shape(path, array)
+        sequences = array.reshape(count, *shape)
+        largest = largest_value(array.dtype, self.units)
+        if largest == 1:
+            return list(sequences)
+
+        def view(frames: np.ndarray) -> View:
+            return View(frames.shape, lambda key: scaled(frames[key], largest), bytes_held(frames))
+
+        return [view(frames) for frames in sequences]
+
+    def _shape(self, path: Path, array: np.ndarray) -> tuple[int, int, int, int, int]:
+        try:
+            return as_sequences(array.shape)
+        except ValueError as error:
+            raise DataError("other shape", path, str(error), "reshape the array") from error
+
+    def _load(self, path: Path) -> np.ndarray:
+        array = load_array(path, self.array)
+        if array.dtype.kind not in "fiub":
+            raise DataError("no numbers", path, f"holds {array.dtype}", "numbers are needed")
+        return array
+
+
+def load_array(path: Path, name: str = "") -> np.ndarray:
+    """The array in a .npy file, not read before it is used, or the one in a .npz that has that name or is the only one.
+
+    Code in a file is never executed.
+
+    Raises:
+        DataError: it holds something else.
+    """
+    with reading(path, ".npy or .npz"), path.open("rb") as file:
+        if file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
+            return np.lib.format.open_memmap(path, mode="r")
+        file.seek(0)
+        loaded = np.load(file, allow_pickle=False)
+        names = [name] if name in getattr(loaded, "files", []) else getattr(loaded, "files", [])
+        if len(names) > 1:
+            raise DataError(
+                "several arrays",
+                path,
+                f"holds {len(names)} arrays ({', '.join(names)})",
+                f"choose one: --reader-options array={names[0]}",
+            )
+        content = loaded[names[0]] if names else None
+        if not isinstance(content, np.ndarray):
+            raise ValueError("no array in it")
+    return content

@@ -1,0 +1,162 @@
+"""What a reader is, and how a damaged file is reported."""
+
+import gzip
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any, ClassVar
+from zipfile import BadZipFile
+
+import numpy as np
+import xarray as xr
+from PIL import Image
+
+from msrnn.settings import SettingsError
+
+AXES = ("time", "channel", "y", "x")
+GZIP_MAGIC = b"\x1f\x8b"
+READ_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    BadZipFile,
+    Image.DecompressionBombError,
+    TokenError,
+    struct.error,
+    zlib.error,
+)
+"""What the libraries that read files raise on damaged ones."""
+
+
+class DataError(SettingsError):
+    """A file cannot be used: which, why, and what to do about it.
+
+    Attributes:
+        kind: a short name for errors of the same kind, e.g. "damaged file".
+    """
+
+    def __init__(self, kind: str, path: object, reason: str, fix: str) -> None:
+        super().__init__(f"{path}: {reason}; {fix}")
+        self.kind = kind
+
+
+@dataclass
+class View:
+    """Frames that `take` reads, slice by slice."""
+
+    shape: tuple[int, ...]
+    take: Callable[[tuple[Any, ...]], Any]
+    nbytes: int = 0
+    """Memory that it holds."""
+
+    def __getitem__(self, key: tuple[Any, ...]) -> Any:
+        return self.take(key)
+
+
+Sliced = np.ndarray | View
+"""Frames (time, channel, y, x), in memory or read slice by slice."""
+
+
+@dataclass
+class Header:
+    """What is known of a sequence in a file before its frames are read."""
+
+    shape: tuple[int, int, int, int]
+    """(time, channel, y, x)"""
+    times: np.ndarray | None = None
+    """datetime64[ns] of each frame; None: the file does not say."""
+    units: str | None = None
+    """One of `units.UNITS`; None: the file does not say."""
+    interval_minutes: float | None = None
+    """Of units mm."""
+    largest: int = 1
+    """Integers were divided by this, the largest value of their type."""
+    coords: Mapping[Any, xr.Variable] = field(default_factory=dict)
+    """Coordinates that do not depend on time."""
+    attrs: dict[str, Any] = field(default_factory=dict)
+    statistics: np.ndarray | None = None
+    """(time, len(STATISTICS)), where the file holds them."""
+
+
+class Reader:
+    """Reads files of one format; its fields are the reader's options. Subclasses are frozen dataclasses."""
+
+    name: ClassVar[str]
+
+    def headers(self, path: Path) -> list[Header]:
+        """Each sequence in a file."""
+        raise NotImplementedError
+
+    def frames(self, path: Path) -> list[Sliced]:
+        """The frames of each sequence in a file; missing values are NaN."""
+        raise NotImplementedError
+
+
+STATISTICS = ("valid", "wet", "smallest", "largest")
+"""Of a frame: share of pixels that are not missing; share of those that are wet (NaN, where units are not of rain;
+reflectivity by Z = 256 R^1.42); least and greatest value. All NaN: the frame cannot be read."""
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Report whatever goes wrong as a `DataError`; `what` the file should be, e.g. "KNMI HDF5"."""
+    try:
+        yield
+    except SettingsError:
+        raise
+    except READ_ERRORS as error:
+        detail = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(
+            "damaged file",
+            path,
+            f"cannot be read as {what} ({detail})",
+            "fetch it again, name another --reader, or leave it out with --skip-bad",
+        ) from error
+
+
+def unpacked(path: Path) -> bytes:
+    """The content of a file, gzipped or not."""
+    content = path.read_bytes()
+    return gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
+
+
+def start_of(path: Path, size: int = 1024) -> bytes:
+    """The first bytes of a file's content, gzipped or not; empty, if it cannot be unpacked."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(size)
+        if not start.startswith(GZIP_MAGIC):
+            return start
+        with gzip.open(path) as packed:
+            return packed.read(size)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return b""
+
+
+def with_channel(values: np.ndarray, key: tuple[Any, ...]) -> np.ndarray:
+    """A slice of frames without an axis for channels, with one, sliced as `key` (time, channel, y, x) says."""
+    time, channel, *_ = key
+    return values[None][channel] if isinstance(time, int) else values[:, None][:, channel]
+
+
+def one_by_one(values: np.ndarray) -> np.ndarray:
+    """A picture (y, x) or (channel, y, x) as a sequence of one frame."""
+    return values[None, None] if values.ndim == 2 else values[None]
+
+
+def evenly(first: float, step: float, count: int, axis: str, units: str, from_corner: bool = False) -> xr.Variable:
+    """A projection coordinate with its CF attributes; or the distance from the lower left corner."""
+    name = {"long_name": "distance from the lower left corner"} if from_corner else {}
+    attrs = name or {"standard_name": f"projection_{axis}_coordinate"}
+    return xr.Variable((axis,), first + step * np.arange(count), attrs | {"units": units, "axis": axis.upper()})

@@ -1,0 +1,300 @@
+"""HDF5: anybody's, KNMI's rain accumulations, and composites of the ODIM data model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import h5py
+import numpy as np
+
+from msrnn.data.readers.arrays import as_sequences, largest_value, scaled
+from msrnn.data.readers.base import DataError, Header, Reader, Sliced, View, evenly, one_by_one, reading, with_channel
+from msrnn.data.readers.times import nanoseconds, time_in_name, times_from
+from msrnn.units import FLOOR_DBZ
+
+
+def text(value: Any) -> str:
+    """An attribute that is a string."""
+    value = np.asarray(value).reshape(-1)[0]
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def number(value: Any) -> float:
+    """An attribute that is a number."""
+    return float(np.asarray(value).reshape(-1)[0])
+
+
+@dataclass(frozen=True)
+class HDF5Reader(Reader):
+    """HDF5 with one dataset (time, y, x), (time, channel, y, x) or (sequence, time, channel, y, x), or with one dataset
+    (y, x) or (channel, y, x) per time stamp, which is its name.
+
+    Times are read from a dataset `time`, `times`, `date`, `dates`, `timestamp` or `timestamps` of the same length: ISO
+    or YYYYMMDDHHMM text or numbers, or seconds since 1970. Attributes `units`, `interval_minutes`, `scale_factor`,
+    `add_offset` and `_FillValue` or `nodata` count.
+
+    Args:
+        dataset: path of the dataset in the file; not needed where there is one.
+        units: of the numbers; by default as the attribute says.
+        missing: number that stands for missing; by default as the attribute says.
+        scale: numbers are multiplied by it; by default as the attribute says.
+    """
+
+    name: ClassVar[str] = "hdf5"
+    dataset: str = ""
+    units: str | None = None
+    missing: float | None = None
+    scale: float | None = None
+
+    def headers(self, path: Path) -> list[Header]:
+        with reading(path, "HDF5"), h5py.File(path) as file:
+            stamps = self._stamped(file)
+            if stamps:
+                first = file[stamps[0][1]]
+                shape = (len(stamps), *one_by_one(np.empty(first.shape, bool)).shape[1:])
+                return [self._header(first, shape, nanoseconds([time for time, _ in stamps]))]
+            array = self._only(path, file)
+            count, shape = _layout(path, array.shape)
+            return [self._header(array, shape, _times(file, shape[0]))] * count
+
+    def frames(self, path: Path) -> list[Sliced]:
+        file = h5py.File(path)
+        stamps = self._stamped(file)
+        if stamps:
+            names = [name for _, name in stamps]
+            shape = (len(names), *one_by_one(np.empty(file[names[0]].shape, bool)).shape[1:])
+            return [View(shape, lambda key: self._stack(file, names, key))]
+        array = self._only(path, file)
+        count, shape = _layout(path, array.shape)
+
+        def part(sequence: int) -> View:
+            def take(key: tuple[Any, ...]) -> np.ndarray:
+                if array.ndim == 3:
+                    time, _, y, x = key
+                    return self._values(array, with_channel(array[time, y, x], key))
+                return self._values(array, array[key] if array.ndim == 4 else array[(sequence, *key)])
+
+            return View(shape, take)
+
+        return [part(sequence) for sequence in range(count)]
+
+    def _header(self, array: h5py.Dataset, shape: tuple[int, ...], times: np.ndarray | None) -> Header:
+        attrs = array.attrs
+        units = self.units or (text(attrs["units"]) if "units" in attrs else None)
+        interval = number(attrs["interval_minutes"]) if "interval_minutes" in attrs else None
+        largest = 1 if self.scale or "scale_factor" in attrs else largest_value(array.dtype, units)
+        time, channel, y, x = shape
+        return Header((time, channel, y, x), times, units, interval, largest)
+
+    def _stamped(self, file: h5py.File) -> list[tuple[np.datetime64, str]]:
+        """Times and names of datasets that hold one frame each, in order of time."""
+        if self.dataset:
+            return []
+        found = [(time_in_name(name), name) for name, item in file.items() if _is_frame(item)]
+        return sorted((time, name) for time, name in found if time is not None)
+
+    def _stack(self, file: h5py.File, names: list[str], key: tuple[Any, ...]) -> np.ndarray:
+        time, channel, y, x = key
+        chosen = [names[time]] if isinstance(time, int) else names[time]
+        shape = file[names[0]].shape
+        frames = []
+        for name in chosen:
+            array = file[name]
+            if array.shape != shape:
+                raise ValueError(f"dataset {name} is {array.shape}, {names[0]} is {shape}")
+            values = array[y, x][None] if array.ndim == 2 else array[:, y, x]
+            frames.append(self._values(array, values)[channel])
+        return frames[0] if isinstance(time, int) else np.stack(frames) if frames else np.empty((0, *shape))
+
+    def _values(self, array: h5py.Dataset, stored: np.ndarray) -> np.ndarray:
+        attrs = array.attrs
+        missing = self.missing
+        for name in ("_FillValue", "nodata", "missing_value"):
+            if missing is None and name in attrs:
+                missing = number(attrs[name])
+        scale = self.scale or (number(attrs["scale_factor"]) if "scale_factor" in attrs else None)
+        offset = number(attrs["add_offset"]) if "add_offset" in attrs else 0.0
+        units = self.units or (text(attrs["units"]) if "units" in attrs else None)
+        values = np.asarray(stored, np.float64)
+        if scale is not None or offset:
+            values = values * (scale or 1.0) + offset
+        else:
+            values = scaled(values, largest_value(array.dtype, units))
+        return values if missing is None else np.where(np.asarray(stored) == missing, np.nan, values)
+
+    def _only(self, path: Path, file: h5py.File) -> h5py.Dataset:
+        arrays = {name: item for name, item in _datasets(file) if item.ndim >= 3 and item.dtype.kind in "fiu"}
+        if self.dataset:
+            if self.dataset.strip("/") not in arrays:
+                reason = f"holds no dataset {self.dataset} of 3 to 5 axes"
+                raise DataError("no dataset", path, reason, f"choose from {', '.join(arrays) or 'another file'}")
+            return arrays[self.dataset.strip("/")]
+        if len(arrays) != 1:
+            reason = f"holds {len(arrays) or 'no'} datasets of 3 to 5 axes"
+            names = f"choose one: --reader-options dataset={' | '.join(arrays)}" if arrays else "is it another format?"
+            raise DataError("several datasets" if arrays else "no dataset", path, reason, names)
+        return next(iter(arrays.values()))
+
+
+def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    found: list[tuple[str, h5py.Dataset]] = []
+    file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
+    return iter(found)
+
+
+def _is_frame(item: Any) -> bool:
+    return isinstance(item, h5py.Dataset) and item.ndim in (2, 3) and item.dtype.kind in "fiu"
+
+
+def _layout(path: Path, shape: tuple[int, ...]) -> tuple[int, tuple[int, int, int, int]]:
+    try:
+        count, time, channel, y, x = as_sequences(shape)
+    except ValueError as error:
+        raise DataError("other shape", path, str(error), "name another dataset") from error
+    return count, (time, channel, y, x)
+
+
+def _times(file: h5py.File, length: int) -> np.ndarray | None:
+    for name in ("time", "times", "date", "dates", "timestamp", "timestamps"):
+        if name in file and isinstance(file[name], h5py.Dataset) and file[name].shape == (length,):
+            return times_from(file[name][()])
+    return None
+
+
+@dataclass(frozen=True)
+class KNMIReader(Reader):
+    """KNMI's HDF5 image files: rain accumulations in mm, or reflectivity in dBZ, of the end of their interval."""
+
+    name: ClassVar[str] = "knmi"
+
+    def headers(self, path: Path) -> list[Header]:
+        with reading(path, "KNMI HDF5"), h5py.File(path) as file:
+            overview, geography = file["overview"].attrs, file["geographic"].attrs
+            start, end = (knmi_time(text(overview[f"product_datetime_{which}"])) for which in ("start", "end"))
+            height, width = file["image1/image_data"].shape
+            is_rain = "MM" in text(file["image1"].attrs["image_geo_parameter"]).upper()
+            minutes = float((end - start) / np.timedelta64(1, "m"))
+            projection = text(file["geographic/map_projection"].attrs["projection_proj4_params"])
+            step_y, step_x = (number(geography[f"geo_pixel_size_{axis}"]) for axis in "yx")
+            row, column = (number(geography[f"geo_{axis}_offset"]) for axis in ("row", "column"))
+            coords = {
+                "y": evenly((row + 0.5) * step_y, step_y, height, "y", "km"),
+                "x": evenly((column + 0.5) * step_x, step_x, width, "x", "km"),
+            }
+        return [
+            Header(
+                (1, 1, height, width),
+                nanoseconds([end]),
+                "mm" if is_rain else "dBZ",
+                minutes if is_rain else None,
+                coords=coords,
+                attrs={"projection": projection, "institution": "KNMI"},
+            )
+        ]
+
+    def frames(self, path: Path) -> list[Sliced]:
+        with h5py.File(path) as file:
+            stored = file["image1/image_data"][()]
+            calibration = file["image1/calibration"].attrs
+            formula = text(calibration["calibration_formulas"]).replace(" ", "")  # GEO=0.01*PV+0.0
+            scale, offset = formula.removeprefix("GEO=").split("*PV")
+            missing = [number(calibration[f"calibration_{name}"]) for name in ("missing_data", "out_of_image")]
+        values = stored * float(scale) + float(offset or 0)
+        return [one_by_one(np.where(np.isin(stored, missing), np.nan, values).astype(np.float32))]
+
+
+def knmi_time(stamp: str) -> np.datetime64:
+    """26-AUG-2010;00:00:00.000"""
+    return np.datetime64(datetime.strptime(stamp.title(), "%d-%b-%Y;%H:%M:%S.%f"))
+
+
+@dataclass(frozen=True)
+class ODIMReader(Reader):
+    """Composites in the ODIM HDF5 data model (OPERA): reflectivity, rain rate or accumulation.
+
+    Pixels where nothing was detected are 0 mm or mm/h, or -10 dBZ.
+
+    Args:
+        quantity: which quantity; by default the first of DBZH, TH, RATE, ACRR in the file.
+    """
+
+    name: ClassVar[str] = "odim"
+    quantity: str = ""
+
+    def headers(self, path: Path) -> list[Header]:
+        with reading(path, "ODIM HDF5"), h5py.File(path) as file:
+            group, data, quantity = self._find(path, file)
+            what = _inherited(file, group, data, "what")
+            where = _inherited(file, group, data, "where")
+            end = _odim_time(what, "end") or _odim_time(what, "") or _missing_time(path)
+            start = _odim_time(what, "start")
+            height, width = data["data"].shape
+            is_sum = ODIM_UNITS[quantity] == "mm"
+            coords = {}
+            if "xscale" in where and "yscale" in where:
+                step_x, step_y = number(where["xscale"]), number(where["yscale"])
+                coords = {
+                    "y": evenly((height - 0.5) * step_y, -step_y, height, "y", "m", from_corner=True),
+                    "x": evenly(0.5 * step_x, step_x, width, "x", "m", from_corner=True),
+                }
+            attrs: dict[str, Any] = {name: number(where[name]) for name in ODIM_CORNERS if name in where}
+            if "projdef" in where:
+                attrs["projection"] = text(where["projdef"])
+        interval = float((end - start) / np.timedelta64(1, "m")) if is_sum and start is not None else None
+        shape = (1, 1, height, width)
+        times = nanoseconds([end])
+        return [Header(shape, times, ODIM_UNITS[quantity], interval, coords=coords, attrs=attrs)]
+
+    def frames(self, path: Path) -> list[Sliced]:
+        with h5py.File(path) as file:
+            group, data, quantity = self._find(path, file)
+            what = _inherited(file, group, data, "what")
+            stored = data["data"][()]
+        values = stored * number(what.get("gain", 1)) + number(what.get("offset", 0))
+        dry = FLOOR_DBZ if ODIM_UNITS[quantity] == "dBZ" else 0.0
+        values = np.where(stored == number(what.get("undetect", np.nan)), dry, values)
+        values = np.where(stored == number(what.get("nodata", np.nan)), np.nan, values)
+        return [one_by_one(values.astype(np.float32))]
+
+    def _find(self, path: Path, file: h5py.File) -> tuple[h5py.Group, h5py.Group, str]:
+        """The dataset group, its data group, and the quantity in it."""
+        found: dict[str, tuple[h5py.Group, h5py.Group]] = {}
+        for group in (item for name, item in sorted(file.items()) if name.startswith("dataset")):
+            for data in (item for name, item in sorted(group.items()) if name.startswith("data")):
+                what = _inherited(file, group, data, "what")
+                found.setdefault(text(what.get("quantity", "?")), (group, data))
+        wanted = [self.quantity] if self.quantity else list(ODIM_UNITS)
+        for quantity in wanted:
+            if quantity in found and quantity in ODIM_UNITS:
+                return *found[quantity], quantity
+        raise DataError(
+            "other quantity",
+            path,
+            f"holds {', '.join(found) or 'no data'}, wanted {' or '.join(wanted)}",
+            f"choose with --reader-options quantity={'|'.join(ODIM_UNITS)}",
+        )
+
+
+ODIM_CORNERS = tuple(f"{corner}_{axis}" for corner in ("LL", "UL", "UR", "LR") for axis in ("lon", "lat"))
+ODIM_UNITS = {"DBZH": "dBZ", "TH": "dBZ", "DBZ": "dBZ", "RATE": "mm/h", "ACRR": "mm"}
+
+
+def _inherited(file: h5py.File, group: h5py.Group, data: h5py.Group, name: str) -> dict[str, Any]:
+    """Attributes of `name` groups, the innermost last: ODIM lets them stand at any level."""
+    found: dict[str, Any] = {}
+    for level in (file, group, data):
+        if name in level:
+            found |= dict(level[name].attrs)
+    return found
+
+
+def _odim_time(what: dict[str, Any], which: str) -> np.datetime64 | None:
+    if f"{which}date" not in what or f"{which}time" not in what:
+        return None
+    return time_in_name(text(what[f"{which}date"]) + text(what[f"{which}time"]))
+
+
+def _missing_time(path: Path) -> np.datetime64:
+    raise DataError("no time", path, "has no date and time in `what`", "leave it out with --skip-bad")

@@ -1,0 +1,114 @@
+"""Pictures and video."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from PIL import Image
+
+from msrnn.data.readers.arrays import scaled
+from msrnn.data.readers.base import GZIP_MAGIC, DataError, Header, Reader, Sliced, View, reading, unpacked
+from msrnn.data.readers.times import nanoseconds, time_in_name
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""ITU-R BT.601, as of PIL and ffmpeg."""
+
+
+@dataclass(frozen=True)
+class ImageReader(Reader):
+    """Pictures, one frame each, or animated ones: PNG, GIF, TIFF, PGM, JPEG, gzipped or not; in [0, 1].
+
+    Args:
+        pattern: of the time in the name, e.g. %Y%m%d_%H%M; by default a stamp of date and time is looked for.
+        colour: "grey", or "rgb" for three channels.
+    """
+
+    name: ClassVar[str] = "images"
+    pattern: str = ""
+    colour: str = "grey"
+
+    def headers(self, path: Path) -> list[Header]:
+        with reading(path, "a picture"), _picture(path) as image:
+            count = getattr(image, "n_frames", 1)
+            shape = (count, 3 if self.colour == "rgb" else 1, image.height, image.width)
+            largest = _largest(image)
+        time = _time_of_one(path, self.pattern) if count == 1 else None
+        return [Header(shape, None if time is None else nanoseconds([time]), "1", largest=largest)]
+
+    def frames(self, path: Path) -> list[Sliced]:
+        with _picture(path) as image:
+            frames = []
+            for number in range(getattr(image, "n_frames", 1)):
+                image.seek(number)
+                frames.append(self._pixels(image))
+        return [np.stack(frames)]
+
+    def _pixels(self, image: Image.Image) -> np.ndarray:
+        """(channel, y, x) in [0, 1]"""
+        if self.colour == "rgb" or image.mode in ("P", "RGB", "RGBA", "CMYK", "YCbCr", "LA", "PA", "1"):
+            image = image.convert("RGB" if self.colour == "rgb" else "L")
+        pixels = np.asarray(image, np.float32) / (255 if image.mode in ("L", "RGB") else _largest(image))
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _largest(image: Image.Image) -> int:
+    return 65535 if image.mode.startswith("I") else 1 if image.mode == "F" else 255
+
+
+def _picture(path: Path) -> Image.Image:
+    with path.open("rb") as file:
+        packed = file.read(2) == GZIP_MAGIC
+    if packed:
+        import io
+
+        return Image.open(io.BytesIO(unpacked(path)))
+    return Image.open(path)
+
+
+def _time_of_one(path: Path, pattern: str) -> np.datetime64 | None:
+    """The time in the name of a picture; without a pattern, numbers of fewer than twelve digits only count them."""
+    if pattern:
+        time = time_in_name(path.name, pattern)
+        if time is None:
+            reason = f"its name has no time like {pattern}"
+            raise DataError("no time", path, reason, "name another --reader-options pattern=...")
+        return time
+    return time_in_name(path.name) if sum(letter.isdigit() for letter in path.name) >= 12 else None
+
+
+@dataclass(frozen=True)
+class VideoReader(Reader):
+    """Video that ffmpeg decodes, through PyAV; in [0, 1]. Each file is a sequence of its own.
+
+    Args:
+        colour: "grey", or "rgb" for three channels.
+    """
+
+    name: ClassVar[str] = "video"
+    colour: str = "grey"
+
+    def headers(self, path: Path) -> list[Header]:
+        shape = self._decode(path).shape
+        channels = 3 if self.colour == "rgb" else 1
+        return [Header((shape[0], channels, shape[1], shape[2]), units="1", largest=255)]
+
+    def frames(self, path: Path) -> list[Sliced]:
+        pixels = self._decode(path)  # uint8: a quarter of float32
+        frames = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
+        return [View(frames.shape, lambda key: scaled(frames[key], 255), frames.nbytes)]
+
+    def _decode(self, path: Path) -> np.ndarray:
+        """(time, y, x) or (time, y, x, 3), uint8"""
+        try:
+            import av
+        except ImportError as error:
+            reason = "reading video needs PyAV"
+            raise DataError("PyAV is missing", path, reason, 'pip install "msrnn[video]"') from error
+        with reading(path, "video"):
+            try:
+                with av.open(str(path)) as container:
+                    form = "rgb24" if self.colour == "rgb" else "gray"
+                    return np.stack([frame.to_ndarray(format=form) for frame in container.decode(video=0)])
+            except av.FFmpegError as error:
+                raise ValueError(str(error)) from error

@@ -1,0 +1,128 @@
+"""The one type of sequence: an xarray.DataArray (time, channel, y, x) that is read from disk when it is asked for."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from msrnn.data.readers.arrays import bytes_held
+from msrnn.data.readers.base import AXES, DataError, Header, Reader, Sliced, View, reading
+
+CACHED_BYTES, CACHED_FILES = 256 << 20, 64
+
+
+class Part(NamedTuple):
+    """Consecutive frames: those of one sequence in one file."""
+
+    path: Path
+    sequence: int
+    """Which of the sequences in the file."""
+
+
+class Joined(BackendArray):
+    """Parts behind one another in time; a part is opened when one of its frames is asked for.
+
+    Args:
+        reader: reads the parts' files.
+        parts: where the frames are.
+        index: (time, 2): for each frame its part, and its place in that part.
+        shape: (time, channel, y, x)
+    """
+
+    def __init__(self, reader: Reader, parts: Sequence[Part], index: np.ndarray, shape: tuple[int, ...]) -> None:
+        self.reader = reader
+        self.parts = parts
+        self.index = index
+        self.shape = (len(index), *shape[1:])
+        self.dtype = np.dtype(np.float32)
+
+    def __getitem__(self, key: Any) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
+
+    def path(self, frame: int) -> Path:
+        """The file that a frame comes from."""
+        part: Part = self.parts[self.index[frame, 0]]
+        return part.path
+
+    def _read(self, key: tuple[int | slice, ...]) -> np.ndarray:
+        times, *rest = key
+        wanted = self.index[times]
+        if wanted.ndim == 1:
+            return self._slice(wanted[0], int(wanted[1]), rest)
+        pieces = []
+        starts = np.flatnonzero(np.diff(wanted[:, 0], prepend=-1) | (np.diff(wanted[:, 1], prepend=-2) != 1))
+        for run in np.split(wanted, starts[1:]) if len(wanted) else []:
+            pieces.append(self._slice(run[0, 0], slice(int(run[0, 1]), int(run[-1, 1]) + 1), rest))
+        return np.concatenate(pieces) if pieces else np.empty((0, *self.shape[1:]), np.float32)[(slice(None), *rest)]
+
+    def _slice(self, part: int, times: int | slice, rest: Sequence[int | slice]) -> np.ndarray:
+        path, sequence = self.parts[part]
+        frames = opened(self.reader, path)[sequence]
+        if tuple(frames.shape[1:]) != self.shape[1:]:
+            raise _other_grid(path, frames.shape[1:], self.shape[1:])
+        with reading(path, self.reader.name):
+            return np.asarray(frames[(times, *rest)], np.float32)
+
+
+def _other_grid(path: Path, shape: Sequence[int], wanted: Sequence[int]) -> DataError:
+    return DataError(
+        "other grid",
+        path,
+        f"its frames are {' x '.join(map(str, shape))} (channel, y, x), those before it {' x '.join(map(str, wanted))}",
+        "put files of one grid into a folder of their own, or leave out the others with --skip-bad",
+    )
+
+
+def join(
+    reader: Reader, parts: Sequence[Part], headers: Sequence[Header], order: np.ndarray
+) -> tuple[xr.DataArray, Joined]:
+    """One sequence of the frames of all parts, and what it reads from.
+
+    Args:
+        reader: reads the parts' files.
+        parts: where the frames are.
+        headers: what is known of each part; the first speaks for all.
+        order: which frames to take, counted over all parts, in order of time.
+    """
+    lengths = [header.shape[0] for header in headers]
+    places = np.concatenate([np.stack((np.full(n, p), np.arange(n)), axis=1) for p, n in enumerate(lengths)])
+    first = headers[0]
+    for part, header in zip(parts, headers, strict=True):
+        if header.shape[1:] != first.shape[1:]:
+            raise _other_grid(part.path, header.shape[1:], first.shape[1:])
+    joined = Joined(reader, tuple(parts), places[order], first.shape)
+    times = [header.times for header in headers if header.times is not None]
+    time = np.concatenate(times)[order] if times else np.arange(len(order))
+    variable = xr.Variable(AXES, indexing.LazilyIndexedArray(joined))
+    array = xr.DataArray(variable, {"time": ("time", time), **first.coords}, attrs=dict(first.attrs))
+    array.attrs["units"] = first.units or "1"
+    if first.interval_minutes is not None:
+        array.attrs["interval_minutes"] = first.interval_minutes
+    return array, joined
+
+
+_cache: OrderedDict[tuple[Reader, Path, int], tuple[list[Sliced], int]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def opened(reader: Reader, path: Path) -> list[Sliced]:
+    """The frames in a file; the files read last stay open, or in memory up to `CACHED_BYTES`.
+
+    A process that was forked must not use what its parent opened: workers are spawned.
+    """
+    with _lock, reading(path, reader.name):
+        key = (reader, path, path.stat().st_mtime_ns)
+        if key in _cache:
+            _cache.move_to_end(key)
+            return _cache[key][0]
+        frames = reader.frames(path)
+        _cache[key] = (frames, sum(one.nbytes if isinstance(one, View) else bytes_held(one) for one in frames))
+        while len(_cache) > 1 and (len(_cache) > CACHED_FILES or sum(n for _, n in _cache.values()) > CACHED_BYTES):
+            _cache.popitem(last=False)
+        return frames

@@ -1,0 +1,132 @@
+"""Windows of frames at equal steps, and which split a frame belongs to."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from msrnn.randomness import generator
+from msrnn.settings import SettingsError
+
+NONE, TRAIN, VALIDATION, TEST = -1, 0, 1, 2
+"""Labels of frames; those between two splits belong to none."""
+SplitBy = Literal["time", "day", "event"]
+DAY_NS = 86_400_000_000_000
+
+
+def cut_windows(times: np.ndarray, usable: np.ndarray, length: int, step: int, stride: int) -> np.ndarray:
+    """All windows of `length` usable frames, each a `step` after the one before it; none lies across a gap.
+
+    Args:
+        times: (frame,) int64, rising.
+        usable: (frame,) bool.
+        length: frames of a window.
+        step: between frames, in the units of `times`.
+        stride: a window begins at least so many frames after the one before it.
+
+    Returns:
+        (window, length) int64: numbers of frames.
+    """
+    wanted = times[:, None] + step * np.arange(length)
+    found = np.searchsorted(times, wanted).clip(max=max(0, len(times) - 1))
+    possible = ((times[found] == wanted) & usable[found]).all(axis=1) if len(times) else np.zeros(0, bool)
+    starts: list[int] = []
+    last = -stride
+    for start in np.flatnonzero(possible).tolist():
+        if start >= last + stride:
+            starts.append(start)
+            last = start
+    windows: np.ndarray = found[starts]
+    return windows
+
+
+def split_by(
+    times: Sequence[np.ndarray],
+    timed: bool,
+    by: SplitBy,
+    shares: tuple[float, float, float],
+    guard: int,
+    boundaries: tuple[int | None, int | None] = (None, None),
+) -> list[np.ndarray]:
+    """A label for each frame of each sequence.
+
+    Args:
+        times: for each sequence, (frame,) int64, rising.
+        timed: whether they are times, which all sequences share, rather than numbers of frames.
+        by: "time": the first share of all frames trains, the second validates, the third tests. "day" and "event":
+            whole days (UTC), or whole stretches without a gap, are dealt out at random, the same way each time.
+        shares: of training, validation and test.
+        guard: frames at the border between two splits that belong to neither, in units of time.
+        boundaries: where validation and test begin, instead of shares.
+
+    Raises:
+        SettingsError: there is too little to be split so.
+    """
+    owner = np.repeat(np.arange(len(times)), [len(one) for one in times])
+    pooled = np.concatenate(list(times))
+    unit = pooled if timed else owner * (pooled.max() + 1) + pooled  # numbered sequences come one after another
+    order = np.argsort(unit, kind="stable")
+    if boundaries != (None, None):
+        starts = [np.iinfo(np.int64).max if b is None else b for b in boundaries]
+        label = np.where(pooled >= starts[1], TEST, np.where(pooled >= starts[0], VALIDATION, TRAIN))
+    elif by == "time":
+        _, rank, count = np.unique(unit, return_inverse=True, return_counts=True)
+        place = (np.cumsum(count)[rank] - count[rank]) / len(unit)
+        label = np.searchsorted(np.cumsum(shares)[:2] - 1e-9, place, side="right")
+    else:
+        label = _dealt(_pieces(pooled, owner, timed, by, guard), shares, by)
+    label = label.astype(np.int64)
+    cut = label.copy()
+    for sequence in [order] if timed else [order[owner[order] == s] for s in range(len(times))]:
+        _guard(pooled[sequence], label[sequence], guard, cut, sequence)
+    return [cut[owner == s] for s in range(len(times))]
+
+
+def _pieces(pooled: np.ndarray, owner: np.ndarray, timed: bool, by: SplitBy, guard: int) -> np.ndarray:
+    """For each frame the day or event it belongs to, numbered."""
+    if by == "day":
+        if not timed:
+            raise SettingsError("data.split day: the files say nothing of time; choose time or event")
+        pieces = pooled // DAY_NS
+    elif timed:
+        moments = np.unique(pooled)
+        differences = np.diff(moments)
+        usual = np.bincount(np.unique(differences, return_inverse=True)[1]).argmax() if len(differences) else 0
+        step = np.unique(differences)[usual] if len(differences) else 1
+        event = np.concatenate(([0], np.cumsum(differences > max(step, guard))))
+        pieces = event[np.searchsorted(moments, pooled)]
+    else:
+        order = np.lexsort((pooled, owner))
+        new = (np.diff(owner[order]) != 0) | (np.diff(pooled[order]) > max(1, guard))
+        pieces = np.empty_like(owner)
+        pieces[order] = np.concatenate(([0], np.cumsum(new)))
+    return np.unique(pieces, return_inverse=True)[1]
+
+
+def _dealt(pieces: np.ndarray, shares: tuple[float, float, float], by: str) -> np.ndarray:
+    """Whole pieces to splits: each split gets its share of them, and at least one."""
+    count = int(pieces.max()) + 1
+    wanted = sum(share > 0 for share in shares)
+    if count < wanted:
+        raise SettingsError(
+            f"data.split {by}: {count} {by}{'s' if count != 1 else ''} cannot be divided into {wanted} splits; "
+            "choose --data.split time, or give more data"
+        )
+    exact = np.array(shares) * count
+    sizes = np.where(exact > 0, np.maximum(1, np.floor(exact + 1e-9)), 0).astype(int)
+    while sizes.sum() != count:
+        sizes[np.argmax(exact - sizes) if sizes.sum() < count else np.argmax(sizes)] += 1 if sizes.sum() < count else -1
+    labels = np.repeat((TRAIN, VALIDATION, TEST), sizes)
+    dealt: np.ndarray = labels[generator(0, "split").permutation(count)][pieces]
+    return dealt
+
+
+def _guard(times: np.ndarray, label: np.ndarray, guard: int, cut: np.ndarray, frames: np.ndarray) -> None:
+    """Take frames near another split out: those that train, or else that come before."""
+    for border in np.flatnonzero(np.diff(label)):
+        before, after = label[border], label[border + 1]
+        if after == TRAIN:
+            near = (times > times[border]) & (times <= times[border] + guard) & (label == after)
+        else:
+            near = (times < times[border + 1]) & (times >= times[border + 1] - guard) & (label == before)
+        cut[frames[near]] = NONE

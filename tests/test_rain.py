@@ -1,0 +1,275 @@
+"""The whole loop on radar files: train, evaluate, predict."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from PIL import Image
+from safetensors.torch import load_file
+
+import formats
+import msrnn
+from msrnn.cli import main
+from msrnn.data.archive import open_archive
+from msrnn.evaluation import THRESHOLDS_MM_H
+from test_cli import refused
+
+COUNT, MISSING = 40, np.s_[:, :4, :5]
+
+
+def moving_rain():
+    """(time, y, x) mm in five minutes: a block that moves to the right; a corner is never known."""
+    values = np.zeros((COUNT, 24, 28))
+    for t in range(COUNT):
+        values[t, 6:16, t % 20 : t % 20 + 8] = 0.06 + 0.02 * (t % 3)
+    values[MISSING] = np.nan
+    return values
+
+
+TRAIN = [
+    "--model=ms-convlstm", "--model.hidden-channels=4", "--context=3", "--horizon=2", "--epochs=1", "--device=cpu",
+    "--data.shares=0.5,0.2,0.3", "--data.guard=1", "--data.epoch-samples=8",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def radar(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("radar")
+    formats.write_knmi(folder, moving_rain())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(radar, tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "rain"
+    main(["train", *TRAIN, "--data", str(radar), "--data.crop", "16", f"--out={path}"])
+    return path
+
+
+def test_what_a_run_knows_of_its_data(run):
+    predictor = msrnn.load(run, device="cpu")
+    field = predictor.field
+    assert (field.units, field.interval_minutes, field.step_minutes, field.spacing) == ("mm", 5, 5, (1, 1))
+    assert field.normalisation == "rain"
+    assert predictor.settings.data.epoch_samples == 8
+
+
+def test_evaluate_scores_events_in_physical_units(run, radar, capsys):
+    main(["evaluate", str(run), "--device=cpu"])
+    table = capsys.readouterr().out
+    assert max(map(len, table.splitlines())) <= 80
+    assert "const" not in table
+    assert "an event\nis a pixel at or above the threshold; missing pixels are not scored" in table
+    with (run / "scores.csv").open() as file:
+        rows = {
+            (r["model"], r["score"], r["threshold_mm_h"], r["lead"]): float(r["value"]) for r in csv.DictReader(file)
+        }
+    values = moving_rain() * 12
+    known = ~np.isnan(values[0])
+    test = values[28:]  # 30 % of 40, the guard is taken from the frames before
+    pairs = [(test[k + 2], test[k + 2 + lead]) for lead in (1, 2) for k in range(len(test) - 4)]
+    for threshold in THRESHOLDS_MM_H:
+        said, was = (np.stack([p[i][known] for p in pairs]) >= threshold - 1e-9 for i in (0, 1))
+        events = (said | was).sum()
+        expected = (said & was).sum() / events if events else np.nan
+        assert rows["persistence", "csi", f"{threshold}", "0"] == pytest.approx(expected, nan_ok=True)
+    assert 0.6 < rows["persistence", "csi", "0.5", "1"] < 1
+    assert np.isnan(rows["model", "pod", "30.0", "1"])
+
+
+def test_a_run_on_a_store_of_the_same_files_is_the_same(radar, run, tmp_path):
+    main(["data", "convert", str(radar), "--to", str(tmp_path / "rain.zarr")])
+    main(["train", *TRAIN, f"--data={tmp_path / 'rain.zarr'}", "--data.crop=16x16", f"--out={tmp_path / 'run'}"])
+    for name, weight in load_file(run / "weights.safetensors").items():
+        torch.testing.assert_close(load_file(tmp_path / "run" / "weights.safetensors")[name], weight)
+
+
+def test_workers_change_nothing(radar, run, tmp_path):
+    main(["train", *TRAIN, "--data", str(radar), "--data.crop=16", "--workers=1", f"--out={tmp_path / 'run'}"])
+    for name, weight in load_file(run / "weights.safetensors").items():
+        assert load_file(tmp_path / "run" / "weights.safetensors")[name].equal(weight)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_predict_from_files(run, radar, tmp_path, capsys, suffix):
+    files = sorted(radar.iterdir())[:9]
+    output = tmp_path / f"forecast{suffix}"
+    main(["predict", str(run), "--input", *map(str, files), "--output", str(output), "--horizon=4", "--device=cpu"])
+    assert "4 frames of 24 x 28, after 3 given until 2020-05-01T12:40" in capsys.readouterr().err
+    forecast = xr.open_dataset(output, **({"engine": "zarr"} if suffix == ".zarr" else {}))["rain_amount"]
+    assert forecast.dims == ("time", "channel", "y", "x")
+    assert forecast.attrs["units"] == "mm"
+    assert forecast.attrs["projection"] == "+proj=stere +lat_0=90"
+    np.testing.assert_array_equal(forecast["time"].values, np.array(formats.times(13)[9:], "datetime64[ns]"))
+    np.testing.assert_array_equal(forecast["lead_time"].values, [5, 10, 15, 20])
+    assert forecast["lead_time"].attrs["units"] == "min"
+    assert forecast["forecast_reference_time"].values == np.datetime64("2020-05-01T12:40")
+    assert forecast["y"].values[0] == -3650.5
+    assert np.isnan(forecast.values[:, 0][MISSING]).all()
+    assert np.isfinite(forecast.values[:, 0, 4:]).all()
+    predictor = msrnn.load(run, device="cpu")
+    expected = predictor.predict(moving_rain()[6:9].astype(np.float32), 4)
+    np.testing.assert_allclose(forecast.values[:, 0], expected, rtol=1e-5, atol=1e-6)
+    (sequence,) = open_archive(output).sequences
+    np.testing.assert_array_equal(sequence.values, forecast.values)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+def test_predict_in_radar_colours(run, radar, tmp_path, suffix):
+    output = tmp_path / f"forecast{suffix}"
+    main(["predict", str(run), "--input", str(radar), "--output", str(output), "--device=cpu"])
+    if suffix == ".mp4":
+        assert open_archive(output).sequences[0].shape[0] == 5
+        return
+    with Image.open(output) as image:
+        assert image.n_frames == 5
+        first = np.asarray(image.convert("RGB")).astype(int)
+    zoom, top, left = 4, 26, 74
+    inside = first[top : top + 24 * zoom : zoom, left : left + 28 * zoom : zoom]
+    assert np.ptp(inside[:4, :5], axis=(0, 1)).max() == 0  # missing: one grey
+    t = COUNT - 3
+    block = inside[10, t % 20 + 3]
+    assert block[2] > block[0]  # 0.72 to 1.2 mm/h is blue
+    assert (inside[20, 20] == 0).all()
+
+
+def test_units_are_converted_where_that_is_exact(run):
+    predictor = msrnn.load(run, device="cpu")
+    given = moving_rain()[:3].astype(np.float32)
+    expected = predictor.predict(given, 2)
+    base = formats.dataset(given, "mm", interval_minutes=5.0)["rain"].assign_coords(
+        y=-3650.5 - np.arange(24), x=0.5 + np.arange(28)
+    )
+    own = predictor.predict(base, 2)
+    np.testing.assert_array_equal(own.values, expected)
+    assert own.dims == ("time", "y", "x")
+    rates = (base * 12).assign_attrs(units="mm/h")
+    np.testing.assert_allclose(predictor.predict(rates, 2).values, 12 * expected, rtol=1e-4, atol=1e-5)
+    with np.errstate(divide="ignore"):
+        dbz = np.maximum(10 * np.log10(256 * (base * 12) ** 1.42), -32).assign_attrs(units="dBZ")
+    result = predictor.predict(dbz, 2)
+    assert result.attrs["units"] == "dBZ"
+    back = np.where(result.values <= -10, 0, (10 ** (result.values / 10) / 256) ** (1 / 1.42))
+    np.testing.assert_allclose(back, 12 * expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.assign_attrs(units="1"), "its units: 1; the model's: mm"),
+        (lambda a: a.assign_attrs(interval_minutes=60.0), "its interval of mm: 60 min; the model's: 5 min"),
+        (lambda a: a.isel(time=slice(None, None, 2)), "its time step: 10 min; the model's: 5 min"),
+        (lambda a: a.isel(x=slice(None, None, 2)), "its grid spacing: 1 x 2; the model's: 1 x 1"),
+        (lambda a: a.isel(time=[0, 1, 3]), "not at equal steps"),
+        (lambda a: a.drop_attrs(), "need the attribute units"),
+        (lambda a: a.isel(time=0), "frames must be time, channel, y, x"),
+        (lambda a: a * np.nan, "all values are missing"),
+        (lambda a: a.where(a > 0, np.inf), "values are infinite"),
+        (lambda a: a.expand_dims(channel=2, axis=1), "its number of channels: 2; the model's: 1"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused(run, change, message):
+    with xr.set_options(keep_attrs=True):
+        base = formats.dataset(moving_rain()[:4], "mm", interval_minutes=5.0)["rain"]
+        frames = change(base.assign_coords(y=1.0 * np.arange(24), x=1.0 * np.arange(28)))
+    with pytest.raises(ValueError, match=message):
+        msrnn.load(run, device="cpu").predict(frames, 2)
+
+
+def test_inspect(radar, tmp_path, capsys):
+    main(["data", "inspect", str(radar), "--context=3", "--horizon=2"])
+    text = capsys.readouterr().out
+    for words in (
+        "reader        knmi",
+        "frames        40 of 24 x 28, 1 channel",
+        "2020-05-01 12:00 to 2020-05-01 15:15",
+        "time step     5 minutes",
+        "gaps          none",
+        "units         mm per 5 minutes",
+        "grid spacing  1 x 1 km",
+        "range         0 to 0.1",
+        "missing       3.0%",
+        "windows       36 of 3 + 2 frames",
+    ):
+        assert words in text
+    for path in sorted(radar.iterdir())[:12]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "RAD_NL25_RAP_5min_202005011225.h5").unlink()
+    (tmp_path / "RAD_NL25_RAP_5min_202005011235.h5").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_text("x")
+    main(["data", "inspect", str(tmp_path), "--context=3", "--horizon=2"])
+    text = capsys.readouterr().out
+    assert "gaps          2, the longest 10 minutes after 2020-05-01 12:20" in text
+    assert "damaged file, 2 times; the first:\n" in text
+    assert "cannot be read as KNMI HDF5" in text
+    assert "windows       1 of 3 + 2 frames" in text
+    assert max(map(len, text.partition("damaged")[0].splitlines())) <= 80
+
+
+def test_the_commands_say_what_is_wrong(run, radar, tmp_path, capsys):
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for path in sorted(radar.iterdir())[:20]:
+        (bad / path.name).write_bytes(path.read_bytes())
+    broken = bad / "RAD_NL25_RAP_5min_202005011225.h5"
+    broken.write_bytes(broken.read_bytes()[:1500])
+    train = ["train", *TRAIN, "--out", tmp_path / "new", "--data", bad]
+    output = ["--output", tmp_path / "out.nc"]
+    for arguments, message in [
+        (train, "RAD_NL25_RAP_5min_202005011225.h5: cannot be read as"),
+        ([*train, "--data.reader", "odim"], "holds no data, wanted DBZH or TH"),
+        ([*train, "--data.reader", "nothing"], "no reader 'nothing'; choose from"),
+        ([*train, "--data.reader-options", "x"], "write KEY=VALUE"),
+        ([*train, "--data.shares=0.5,0.5,0.5"], "must be three shares that sum to 1"),
+        ([*train, "--data.skip-bad=true", "--data.crop=99"], "is larger than the frames, 24 x 28"),
+        ([*train, "--data.skip-bad=true", "--horizon=99"], "no train sequence of 102 frames, 5 minutes apart"),
+        ([*train, "--data.skip-bad=true", "--data.units=1", "--data.normalisation=rain"], "normalisation rain is for"),
+        (["predict", run, "--input", tmp_path / "none*.h5", *output], "no file matches this pattern"),
+        (["predict", run, "--input", broken, *output], "--input: "),
+        (["predict", run, "--input", radar, *output, "--units=1"], "its units: 1; the model's: mm"),
+        (["data", "inspect", tmp_path / "nothing"], "there is no such file or folder"),
+        (["data", "inspect", radar, "--context=0"], "--context 0: at least 1"),
+        (["data", "convert", radar, "--to", tmp_path / "rain.nc"], "a store is called something.zarr"),
+        (["data", "convert", radar, "--to", tmp_path / "a.zarr", "--size=0"], "--size 0: at least 1"),
+        (["data", "convert", bad, "--to", tmp_path / "a.zarr"], "202005011225.h5"),
+        (["data", "convert", radar], "--to must be given"),
+        (["data", "inspect"], "PATH must be given"),
+    ]:  # fmt: skip
+        assert message in refused(capsys, *arguments), arguments
+    main(["data", "convert", str(bad), "--to", str(tmp_path / "a.zarr"), "--skip-bad"])
+    assert "19 frames, 1 skipped" in capsys.readouterr().err
+
+
+def test_frames_are_resized_as_in_training(radar, tmp_path):
+    out = tmp_path / "run"
+    main(["train", *TRAIN, "--data", str(radar), "--data.size=12x14", f"--out={out}"])
+    main(["predict", str(out), "--input", str(radar), "--output", str(tmp_path / "f.nc"), "--device=cpu"])
+    forecast = xr.open_dataset(tmp_path / "f.nc")["rain_amount"]
+    assert forecast.shape == (2, 1, 12, 14)
+    np.testing.assert_allclose(forecast["y"].values[:2], [-3651, -3653])
+    small = moving_rain()[-3:].reshape(3, 12, 2, 14, 2)
+    known = (~np.isnan(small)).mean(axis=(2, 4))
+    small = np.where(known < 0.5, np.nan, np.nan_to_num(small).mean(axis=(2, 4)) / np.maximum(known, 0.25))
+    expected = msrnn.load(out, device="cpu").predict(small.astype(np.float32))
+    np.testing.assert_allclose(forecast.values[:, 0], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_data_that_are_not_in_zero_to_one(tmp_path, capsys):
+    """Fitted to the training split, inverted by predict."""
+    values = 250 + 30 * np.random.default_rng(0).random((8, 6, 8, 9)).astype(np.float32)
+    np.save(tmp_path / "heat.npy", values[:, :, None])
+    out = tmp_path / "run"
+    main(["train", *TRAIN, "--data", str(tmp_path / "heat.npy"), "--data.guard=0", f"--out={out}"])
+    predictor = msrnn.load(out, device="cpu")
+    assert predictor.field.normalisation == "range"
+    assert 250 <= predictor.field.smallest < 251
+    predictor.model.head.weight.data.zero_()
+    predictor.model.head.bias.data.fill_(0.5)
+    forecast = predictor.predict(values[0, :3])
+    assert forecast.min() == forecast.max() == pytest.approx((predictor.field.smallest + predictor.field.largest) / 2)
+    with pytest.raises(ValueError, match="frames must be floats, in units 1, got uint8"):
+        predictor.predict(np.zeros((3, 8, 9), np.uint8))
+    main(["evaluate", str(out), "--device=cpu"])
+    assert "const" in capsys.readouterr().out

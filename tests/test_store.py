@@ -1,0 +1,138 @@
+"""Stores that `data convert` makes, and what forecasts are written into."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import formats
+from msrnn.data import store
+from msrnn.data.archive import open_archive
+from msrnn.data.store import convert, save_sequences
+from msrnn.settings import SettingsError
+
+RAIN = formats.rain(150, 20, 30)
+
+
+@pytest.fixture
+def knmi(tmp_path):
+    (tmp_path / "radar").mkdir()
+    formats.write_knmi(tmp_path / "radar", RAIN)
+    return tmp_path / "radar"
+
+
+def test_a_store_holds_what_the_files_hold(knmi, tmp_path):
+    convert(open_archive(knmi), tmp_path / "rain.zarr")
+    data = xr.open_zarr(tmp_path / "rain.zarr", chunks=None)
+    assert set(data.data_vars) == {"rain_amount", *store.STATISTICS}
+    array = data["rain_amount"]
+    np.testing.assert_allclose(array.values[:, 0], RAIN, rtol=1e-6)
+    assert array.attrs["units"] == "mm"
+    assert array.attrs["interval_minutes"] == 5
+    assert array.attrs["standard_name"] == "lwe_thickness_of_precipitation_amount"
+    archive = open_archive(tmp_path / "rain.zarr")
+    (converted,), (original,) = archive.sequences, open_archive(knmi).sequences
+    xr.testing.assert_identical(converted.drop_attrs(deep=False), original.drop_attrs(deep=False))
+    assert original.attrs.items() <= converted.attrs.items()
+    assert archive.statistics is not None
+    np.testing.assert_allclose(archive.statistics[0], open_archive(knmi).scan()[0], rtol=1e-6)
+    with pytest.raises(SettingsError, match=r"--to .*rain.zarr exists: choose another name"):
+        convert(open_archive(knmi), tmp_path / "rain.zarr")
+
+
+def test_statistics_of_frames(tmp_path):
+    values = np.array([[[np.nan, 0.0, 0.1, 4.0]], [[np.nan] * 4]]).repeat(2, axis=1)
+    formats.dataset(values).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    (statistics,) = open_archive(tmp_path / "rain.nc").scan()
+    np.testing.assert_allclose(statistics[0], [0.75, 2 / 3, 0, 4])
+    assert statistics[1].tolist() == [0, 0, np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("damage", [None, "other"])
+def test_an_interrupted_conversion_goes_on(knmi, tmp_path, monkeypatch, damage):
+    """Or begins anew, if the files are others."""
+    read = []
+    honest = store._read
+
+    def interrupted(archive, number, t, *rest):
+        read.append(t)
+        if len(read) == 100:
+            raise KeyboardInterrupt
+        return honest(archive, number, t, *rest)
+
+    monkeypatch.setattr(store, "_read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert(open_archive(knmi), tmp_path / "rain.zarr")
+    assert not (tmp_path / "rain.zarr").exists()
+    if damage == "other":
+        sorted(knmi.iterdir())[-1].unlink()
+    read.clear()
+    read.extend([-1] * 100)
+    convert(open_archive(knmi), tmp_path / "rain.zarr")
+    assert read[100] == (0 if damage else 64)
+    expected = RAIN[:-1] if damage else RAIN
+    np.testing.assert_allclose(open_archive(tmp_path / "rain.zarr").sequences[0].values[:, 0], expected, rtol=1e-6)
+    assert {path.name for path in tmp_path.iterdir()} == {"radar", "rain.zarr"}
+
+
+def test_bad_frames_are_left_out_and_listed(knmi, tmp_path):
+    bad = sorted(knmi.iterdir())[70]
+    bad.write_bytes(bad.read_bytes()[:2200])
+    archive = open_archive(knmi, skip_bad=True)
+    convert(archive, tmp_path / "rain.zarr", skip_bad=True)
+    assert [error.kind for error in archive.skipped] == ["damaged file"]
+    assert bad.name in str(archive.skipped[0])
+    (sequence,) = open_archive(tmp_path / "rain.zarr").sequences
+    whole = np.delete(RAIN, 70, axis=0)
+    known = ~np.isnan(sequence.values).all(axis=(1, 2, 3))
+    np.testing.assert_allclose(sequence.values[known][:, 0], whole, rtol=1e-6)
+
+
+def test_resized_by_area_mean_in_mm_h(tmp_path):
+    dbz = np.where(np.random.default_rng(0).random((3, 4, 6)) < 0.5, -32.0, 30.0)
+    formats.dataset(dbz, "dBZ").to_netcdf(tmp_path / "dbz.nc", engine="h5netcdf")
+    convert(open_archive(tmp_path / "dbz.nc"), tmp_path / "small.zarr", size=(2, 3))
+    (sequence,) = open_archive(tmp_path / "small.zarr").sequences
+    rates = np.where(dbz > 0, (1000 / 256) ** (1 / 1.42), 0).reshape(3, 2, 2, 3, 2).mean(axis=(2, 4))
+    with np.errstate(divide="ignore"):
+        expected = np.maximum(10 * np.log10(256 * rates**1.42), -10)
+    np.testing.assert_allclose(sequence.values[:, 0], expected, rtol=1e-5)
+    assert sequence["y"].values.tolist() == [2500, 500]
+    assert sequence["x"].values.tolist() == [500, 2500, 4500]
+
+
+def test_numbered_sequences_become_one_with_gaps(tmp_path):
+    values = np.random.default_rng(0).random((3, 4, 1, 5, 5))
+    np.save(tmp_path / "frames.npy", values)
+    convert(open_archive(tmp_path / "frames.npy"), tmp_path / "frames.zarr")
+    archive = open_archive(tmp_path / "frames.zarr")
+    (sequence,) = archive.sequences
+    assert not archive.timed
+    assert sequence["time"].values.tolist() == [*range(4), *range(1004, 1008), *range(2008, 2012)]
+    np.testing.assert_allclose(sequence.values, values.reshape(12, 1, 5, 5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_forecasts_in_files(tmp_path, suffix):
+    sequence = formats.dataset(RAIN[:4], "mm/h")["rain"].expand_dims("channel", axis=1)
+    path = tmp_path / f"forecast{suffix}"
+    for _ in range(2):  # the second replaces the first
+        save_sequences(path, [sequence])
+    (again,) = open_archive(path).sequences
+    np.testing.assert_array_equal(again.values, sequence.values)
+    assert again.coords.equals(
+        sequence.coords.to_dataset().drop_vars("crs").coords.merge(again.coords.to_dataset()[["crs"]]).coords
+    )
+    save_sequences(tmp_path / f"two{suffix}", [sequence, sequence + 1])
+    two = open_archive(tmp_path / f"two{suffix}").sequences
+    np.testing.assert_allclose(two[1].values, sequence.values + 1)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_progress_is_told_apart_by_archive(knmi, tmp_path):
+    partial = tmp_path / ".rain.zarr.partial"
+    partial.mkdir()
+    (partial / store.PROGRESS).write_text(json.dumps({"times": 1, "shape": [1], "done": 5}))
+    convert(open_archive(knmi), tmp_path / "rain.zarr")
+    assert len(open_archive(tmp_path / "rain.zarr").sequences[0]) == 150
