@@ -61,7 +61,8 @@ def test_evaluate_scores_events_in_physical_units(run, radar, capsys):
     table = capsys.readouterr().out
     assert max(map(len, table.splitlines())) <= 80
     assert "const" not in table
-    assert "an event\nis a pixel at or above the threshold; missing pixels are not scored" in table
+    assert "normalisation rain: clip((dBZ + 10) / 70, 0, 1) with Z = 256 R^1.42" in table
+    assert "an event is a pixel at or above the threshold; missing pixels are not scored" in table
     with (run / "scores.csv").open() as file:
         rows = {
             (r["model"], r["score"], r["threshold_mm_h"], r["lead"]): float(r["value"]) for r in csv.DictReader(file)
@@ -178,6 +179,16 @@ def test_what_does_not_fit_the_model_is_refused(run, change, message):
         msrnn.load(run, device="cpu").predict(frames, 2)
 
 
+def test_resume_notices_other_data(tmp_path, capsys):
+    path = tmp_path / "heat.npy"
+    values = 250 + 30 * np.random.default_rng(0).random((8, 6, 8, 9)).astype(np.float32)
+    np.save(path, values[:, :, None])
+    main(["train", *TRAIN, "--data", str(path), "--data.guard=0", f"--out={tmp_path / 'run'}"])
+    np.save(path, 2 * values[:, :, None])
+    capsys.readouterr()
+    assert "--resume: the data have changed" in refused(capsys, "train", "--resume", "--out", tmp_path / "run")
+
+
 def test_inspect(radar, tmp_path, capsys):
     main(["data", "inspect", str(radar), "--context=3", "--horizon=2"])
     text = capsys.readouterr().out
@@ -262,6 +273,9 @@ def test_data_that_are_not_in_zero_to_one(tmp_path, capsys):
     np.save(tmp_path / "heat.npy", values[:, :, None])
     out = tmp_path / "run"
     main(["train", *TRAIN, "--data", str(tmp_path / "heat.npy"), "--data.guard=0", f"--out={out}"])
+    said = capsys.readouterr().err
+    assert "heat.npy: 8 train, 4 validation, 4 test sequences of 5 frames" in said
+    assert ", of the training split, become 0 to 1" in said
     predictor = msrnn.load(out, device="cpu")
     assert predictor.field.normalisation == "range"
     assert 250 <= predictor.field.smallest < 251

@@ -133,7 +133,7 @@ def evaluate(
     loader = evaluation_loader(dataset, batch_size, workers)
 
     def batches(what: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        for _, values in tqdm(loader, desc=what, disable=None, leave=False):
+        for values in tqdm(loader, desc=what, disable=None, leave=False):
             yield values.to(device), *frame.to_network(values.to(device))
 
     forecasts: dict[str, Callable[[Tensor], Tensor]] = {
@@ -166,13 +166,10 @@ def evaluate(
         f"Protocol: {split} split, {len(dataset)} sequences; {context} frames given, {horizon} scored;\n"  # type: ignore[arg-type]
         "free-running forecasts clipped to [0, 1]; MSE and MAE per pixel; SSIM with a\n"
         "Gaussian window of 11, sigma 1.5, data range 1; PSNR in dB, mean over frames;\n"
+        f"normalisation {frame.said};\n"
     )
     if tables:
-        a, b = frame.z_r
-        protocol += (
-            f"in [0, 1], rain is clip((dBZ + 10) / 70, 0, 1) with Z = {a:g} R^{b:g}; an event\n"
-            "is a pixel at or above the threshold; missing pixels are not scored;\n"
-        )
+        protocol += "an event is a pixel at or above the threshold; missing pixels are not scored;\n"
     protocol += "pers. repeats the last given frame" + ("." if tables else "; const is the mean of all scored frames.")
     return Evaluation(
         {name: {key: value.cpu().numpy() for key, value in s.compute().items()} for name, s in scores.items()},

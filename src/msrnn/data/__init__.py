@@ -20,6 +20,10 @@ class Data(Protocol):
     epoch_samples: int
     """Sequences that make an epoch of training."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of the data, in lines."""
+
     def training(self, samples: int) -> Dataset[Tensor]:
         """Sequences number 0 to `samples` - 1 of the training, as many epochs as that takes."""
 

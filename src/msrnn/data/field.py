@@ -55,6 +55,15 @@ class Field:
             raise SettingsError(f"normalisation range from {self.smallest:g} to {self.largest:g}: no range")
 
     @property
+    def said(self) -> str:
+        """The normalisation in words."""
+        if self.normalisation == "rain":
+            return f"rain: clip((dBZ + 10) / 70, 0, 1) with Z = {self.z_r[0]:g} R^{self.z_r[1]:g}"
+        if self.normalisation == "range":
+            return f"range: {self.smallest:g} to {self.largest:g}, of the training split, become 0 to 1"
+        return "none: the values lie in [0, 1]"
+
+    @property
     def is_rain(self) -> bool:
         """Whether the numbers are rain, and can be mm/h."""
         return self.units in RAIN_UNITS

@@ -69,6 +69,22 @@ class FileData:
         self.field = field or own
         self.epoch_samples = settings.epoch_samples or max(1, len(self.windows["train"]))
 
+    @property
+    def notes(self) -> list[str]:
+        """How many sequences there are, what became of the numbers, and what was left out."""
+        counts = ", ".join(f"{len(windows)} {split}" for split, windows in self.windows.items())
+        lines = [
+            f"{self.settings.name}: {counts} sequences of {self.length} frames",
+            f"normalisation {self.field.said}",
+        ]
+        lines += [
+            f"left out of {split}: {count} sequences, {why}"
+            for split, reasons in self.left_out.items()
+            for why, count in reasons.items()
+        ]
+        skipped = self.archive.skipped
+        return lines + [f"skipped {number} of {len(skipped)}: {error}" for number, error in enumerate(skipped, start=1)]
+
     def training(self, samples: int) -> Dataset[Tensor]:
         """Sequences number 0 to `samples` - 1 of the training: all windows in a new random order each epoch."""
         return Shuffled(self._windows("train", self.settings.crop), samples, self.seed)

@@ -31,6 +31,7 @@ class MovingMNIST:
         self.seed = seed
         self.field = Field()
         self.epoch_samples = settings.epoch_samples or SAMPLES["train"]
+        self.notes: list[str] = []
         test_file = settings.digits.test_file
         self.fixed = None if test_file is None else FixedSequences(Path(test_file), length)
 

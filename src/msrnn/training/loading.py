@@ -50,9 +50,9 @@ def training_loader(dataset: Dataset[Tensor], settings: RunSettings, first_step:
     )
 
 
-def evaluation_loader(dataset: Dataset[Tensor], batch_size: int, workers: int) -> DataLoader[tuple[int, Tensor]]:
-    """(numbers, sequences) of a split, in order."""
-    return DataLoader(Numbered(dataset), batch_size=batch_size, **_workers(workers))
+def evaluation_loader(dataset: Dataset[Tensor], batch_size: int, workers: int) -> DataLoader[Tensor]:
+    """Sequences of a split, in order."""
+    return DataLoader(dataset, batch_size=batch_size, **_workers(workers))
 
 
 def _workers(count: int) -> dict[str, Any]:

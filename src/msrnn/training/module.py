@@ -99,9 +99,8 @@ class Training(LightningModule):
         """Sums from zero."""
         self.scores = ForecastScores(self.settings.horizon).to(scoring_device(self.device))
 
-    def validation_step(self, batch: Batch, batch_number: int) -> None:
+    def validation_step(self, values: Tensor, batch_number: int) -> None:
         """Score free-running forecasts."""
-        _, values = batch
         frames, valid = self.field.to_network(values.to(self.dtype))
         context = self.settings.context
         forecast = self.model.forecast(frames[:, :context], self.settings.horizon)

@@ -68,10 +68,17 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         RunDirectory(init_from).load_into(module.model)
     if resume:
         _check_unchanged(directory, settings)
+        if directory.field() != data.field:
+            raise SettingsError(
+                f"--resume: the data have changed, they are no longer what {directory.field_file} says; "
+                "train into a new --out, with --init-from for the same weights"
+            )
         first_step = _last_step(directory.last_checkpoint)
     else:
         directory.create(settings, data.field)
         first_step = 0
+    for note in data.notes:
+        sys.stderr.write(f"{note}\n")
     checkpoints = LastCheckpoint(directory.last_checkpoint)
     trainer = _trainer(settings, directory, device, first_step, checkpoints)
     with warnings.catch_warnings(), checkpoints.listening():
