@@ -19,8 +19,8 @@ def test_rain_is_weighted_by_its_true_rate():
     rates = torch.tensor([0.0, 0.4, 0.6, 2.5, 6.0, 12.0, 40.0], dtype=torch.float64)
     for z_r in Z_R.values():
         assert rain_weights(pixel_from_rate(rates, z_r).float(), z_r).tolist() == [1, 1, 1, 2, 5, 10, 30]
-        thresholds = torch.tensor([rate for rate, _ in RAIN_WEIGHTS], dtype=torch.float64)
-        at_threshold = rain_weights(pixel_from_rate(thresholds, z_r).float(), z_r)
+        thresholds = torch.tensor([rate for rate, _ in RAIN_WEIGHTS])
+        at_threshold = rain_weights(pixel_from_rate(thresholds, z_r), z_r)
         assert at_threshold.tolist() == [weight for _, weight in RAIN_WEIGHTS]
     assert LOSSES["balanced"].by_rain
 

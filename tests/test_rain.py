@@ -51,7 +51,7 @@ def run(radar, tmp_path_factory):
 def test_what_a_run_knows_of_its_data(run):
     predictor = msrnn.load(run, device="cpu")
     field = predictor.field
-    assert (field.units, field.interval_minutes, field.step_minutes, field.spacing) == ("mm", 5, 5, (1, 1))
+    assert (field.units, field.interval_minutes, field.step_minutes, field.spacing) == ("mm", 5, 5, (-1000, 1000))
     assert field.normalisation == "rain"
     assert predictor.settings.data.epoch_samples == 8
 
@@ -141,7 +141,7 @@ def test_units_are_converted_where_that_is_exact(run):
     given = moving_rain()[:3].astype(np.float32)
     expected = predictor.predict(given, 2)
     base = formats.dataset(given, "mm", interval_minutes=5.0)["rain"].assign_coords(
-        y=-3650.5 - np.arange(24), x=0.5 + np.arange(28)
+        y=-3650.5e3 - 1e3 * np.arange(24), x=1e3 * np.arange(28)
     )
     own = predictor.predict(base, 2)
     np.testing.assert_array_equal(own.values, expected)
@@ -162,8 +162,9 @@ def test_units_are_converted_where_that_is_exact(run):
         (lambda a: a.assign_attrs(units="1"), "its units: 1; the model's: mm"),
         (lambda a: a.assign_attrs(interval_minutes=60.0), "its interval of mm: 60 min; the model's: 5 min"),
         (lambda a: a.isel(time=slice(None, None, 2)), "its time step: 10 min; the model's: 5 min"),
-        (lambda a: a.isel(x=slice(None, None, 2)), "its grid spacing: 1 x 2; the model's: 1 x 1"),
+        (lambda a: a.isel(x=slice(None, None, 2)), "its grid spacing: -1000 x 2000; the model's: -1000 x 1000"),
         (lambda a: a.isel(time=[0, 1, 3]), "not at equal steps"),
+        (lambda a: a.isel(y=slice(None, None, -1)), "its grid spacing: 1000 x 1000; the model's: -1000 x 1000"),
         (lambda a: a.drop_attrs(), "need the attribute units"),
         (lambda a: a.isel(time=0), "frames must be time, channel, y, x"),
         (lambda a: a * np.nan, "all values are missing"),
@@ -174,9 +175,76 @@ def test_units_are_converted_where_that_is_exact(run):
 def test_what_does_not_fit_the_model_is_refused(run, change, message):
     with xr.set_options(keep_attrs=True):
         base = formats.dataset(moving_rain()[:4], "mm", interval_minutes=5.0)["rain"]
-        frames = change(base.assign_coords(y=1.0 * np.arange(24), x=1.0 * np.arange(28)))
+        frames = change(base.assign_coords(y=-1000.0 * np.arange(24), x=1000.0 * np.arange(28)))
     with pytest.raises(ValueError, match=message):
         msrnn.load(run, device="cpu").predict(frames, 2)
+
+
+def test_units_of_the_input_are_its_own(radar, tmp_path):
+    """Also where the training's files did not say theirs; which are then those of other files that do not."""
+    np.save(tmp_path / "rain.npy", 12 * np.nan_to_num(moving_rain()))
+    out = tmp_path / "run"
+    main(["train", *TRAIN, "--data", str(tmp_path / "rain.npy"), "--data.units=mm/h", f"--out={out}"])
+    for name, given in (("knmi", radar), ("array", tmp_path / "rain.npy")):
+        main(["predict", str(out), "--input", str(given), "--output", str(tmp_path / f"{name}.nc"), "--device=cpu"])
+    sums, rates = (xr.open_dataset(tmp_path / f"{name}.nc") for name in ("knmi", "array"))
+    known = ~np.isnan(moving_rain()[0])
+    assert sums["rain_amount"].attrs["units"] == "mm"
+    np.testing.assert_allclose(
+        12 * sums["rain_amount"].values[:, 0, known], rates["rain_rate"].values[:, 0, known], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_several_files_to_every_output(radar, tmp_path, capsys):
+    values = np.random.default_rng(0).random((2, 9, 8, 9)).astype(np.float32)
+    np.save(tmp_path / "a.npy", values[0])
+    np.save(tmp_path / "b.npy", values[1, :7])
+    out = tmp_path / "run"
+    options = [*TRAIN, "--data", str(tmp_path / "?.npy"), "--data.shares=0.5,0.5,0", "--data.guard=0"]
+    main(["train", *options, f"--out={out}"])
+    predictor = msrnn.load(out, device="cpu")
+    expected = np.stack([predictor.predict(values[0, 6:9]), predictor.predict(values[1, 4:7])])
+    for suffix in (".npy", ".nc", ".zarr", ".gif"):
+        output = str(tmp_path / f"out{suffix}")
+        main(["predict", str(out), "--input", str(tmp_path / "?.npy"), "--output", output, "--device=cpu"])
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy")[:, :, 0], expected, rtol=1e-5)
+    for suffix in (".nc", ".zarr"):
+        again = open_archive(tmp_path / f"out{suffix}").sequences
+        np.testing.assert_allclose(np.stack([one.values[:, 0] for one in again]), expected, rtol=1e-5)
+    capsys.readouterr()
+    refusal = refused(
+        capsys, "predict", out, "--input", tmp_path / "b.npy", "--output", tmp_path / "c.nc", "--context=8"
+    )
+    assert "b.npy: 7 frames, the context is 8: give more, or use fewer with --context 7" in refusal
+
+
+def test_a_worker_says_which_file_is_bad(radar, run, tmp_path, capsys):
+    store = tmp_path / "rain.zarr"
+    main(["data", "convert", str(radar), "--to", str(store)])
+    for chunk in (store / "rain_amount" / "c").rglob("0"):
+        if chunk.is_file():
+            chunk.write_bytes(chunk.read_bytes()[:-40])
+    capsys.readouterr()
+    for workers in (0, 1):
+        arguments = ["evaluate", run, "--device=cpu", "--data", store, f"--workers={workers}"]
+        assert "rain.zarr: cannot be read as zarr" in refused(capsys, *arguments)
+    main(["data", "inspect", str(store)])
+    assert "damaged file, " in capsys.readouterr().out
+
+
+def test_resume_notices_more_files(radar, tmp_path, capsys):
+    folder = tmp_path / "radar"
+    folder.mkdir()
+    for path in sorted(radar.iterdir())[:30]:
+        (folder / path.name).write_bytes(path.read_bytes())
+    main(["train", *TRAIN, "--data", str(folder), f"--out={tmp_path / 'run'}"])
+    main(["train", "--resume", "--out", str(tmp_path / "run")])
+    for path in sorted(radar.iterdir())[30:]:  # later than the test: the training split stays as it was
+        (folder / path.name).write_bytes(path.read_bytes())
+    main(["train", "--resume", "--out", str(tmp_path / "run")])
+    (folder / sorted(radar.iterdir())[3].name).unlink()
+    capsys.readouterr()
+    assert "radar have changed since" in refused(capsys, "train", "--resume", "--out", tmp_path / "run")
 
 
 def test_resume_notices_other_data(tmp_path, capsys):
@@ -186,7 +254,7 @@ def test_resume_notices_other_data(tmp_path, capsys):
     main(["train", *TRAIN, "--data", str(path), "--data.guard=0", f"--out={tmp_path / 'run'}"])
     np.save(path, 2 * values[:, :, None])
     capsys.readouterr()
-    assert "--resume: the data have changed" in refused(capsys, "train", "--resume", "--out", tmp_path / "run")
+    assert "heat.npy have changed since" in refused(capsys, "train", "--resume", "--out", tmp_path / "run")
 
 
 def test_inspect(radar, tmp_path, capsys):
@@ -199,7 +267,7 @@ def test_inspect(radar, tmp_path, capsys):
         "time step     5 minutes",
         "gaps          none",
         "units         mm per 5 minutes",
-        "grid spacing  1 x 1 km",
+        "grid spacing  1000 x 1000 m",
         "range         0 to 0.1",
         "missing       3.0%",
         "windows       36 of 3 + 2 frames",
@@ -230,7 +298,7 @@ def test_the_commands_say_what_is_wrong(run, radar, tmp_path, capsys):
     output = ["--output", tmp_path / "out.nc"]
     for arguments, message in [
         (train, "RAD_NL25_RAP_5min_202005011225.h5: cannot be read as"),
-        ([*train, "--data.reader", "odim"], "holds no data, wanted DBZH or TH"),
+        ([*train, "--data.reader", "odim"], "cannot be read as ODIM HDF5"),
         ([*train, "--data.reader", "nothing"], "no reader 'nothing'; choose from"),
         ([*train, "--data.reader-options", "x"], "write KEY=VALUE"),
         ([*train, "--data.shares=0.5,0.5,0.5"], "must be three shares that sum to 1"),
@@ -263,8 +331,10 @@ def test_frames_are_resized_as_in_training(radar, tmp_path):
     small = moving_rain()[-3:].reshape(3, 12, 2, 14, 2)
     known = (~np.isnan(small)).mean(axis=(2, 4))
     small = np.where(known < 0.5, np.nan, np.nan_to_num(small).mean(axis=(2, 4)) / np.maximum(known, 0.25))
-    expected = msrnn.load(out, device="cpu").predict(small.astype(np.float32))
-    np.testing.assert_allclose(forecast.values[:, 0], expected, rtol=1e-4, atol=1e-6)
+    predictor = msrnn.load(out, device="cpu")
+    np.testing.assert_allclose(forecast.values[:, 0], predictor.predict(small.astype(np.float32)), rtol=1e-4, atol=1e-6)
+    whole = predictor.predict(moving_rain()[-3:].astype(np.float32))
+    np.testing.assert_allclose(forecast.values[:, 0], whole, rtol=1e-4, atol=1e-6)
 
 
 def test_data_that_are_not_in_zero_to_one(tmp_path, capsys):
@@ -274,7 +344,7 @@ def test_data_that_are_not_in_zero_to_one(tmp_path, capsys):
     out = tmp_path / "run"
     main(["train", *TRAIN, "--data", str(tmp_path / "heat.npy"), "--data.guard=0", f"--out={out}"])
     said = capsys.readouterr().err
-    assert "heat.npy: 8 train, 4 validation, 4 test sequences of 5 frames" in said
+    assert "heat.npy: 10 train, 2 validation, 4 test sequences of 5 frames" in said
     assert ", of the training split, become 0 to 1" in said
     predictor = msrnn.load(out, device="cpu")
     assert predictor.field.normalisation == "range"

@@ -12,9 +12,9 @@ from PIL import Image
 import formats
 from formats import rain, times
 from msrnn.data.archive import open_archive, step_between
-from msrnn.data.readers import READERS, make_reader, recognise
+from msrnn.data.readers import make_reader, recognise
 from msrnn.data.readers.base import DataError
-from msrnn.data.readers.times import time_in_name
+from msrnn.data.readers.times import time_in_name, times_from
 from msrnn.settings import SettingsError
 
 RAIN = rain()
@@ -124,9 +124,13 @@ def test_zarr_and_its_variables(tmp_path):
     with pytest.raises(DataError, match=r"2 variables of 3 to 5 axes; choose one: .*variable=rain \| wind"):
         open_archive(tmp_path / "two.zarr")
     formats.dataset(RAIN, "K").to_netcdf(tmp_path / "heat.nc", engine="h5netcdf")
-    with pytest.raises(DataError, match=r"heat.nc: its units are 'K'; say which they are: --data.units mm/h"):
+    with pytest.raises(
+        DataError, match=r"heat.nc: its units are 'K'; say which they are with --data.units or --units: mm/h"
+    ):
         open_archive(tmp_path / "heat.nc")
     check(tmp_path / "heat.nc", RAIN, "1", "netcdf", units="1")
+    formats.dataset(RAIN, "K").to_zarr(tmp_path / "heat.zarr", consolidated=False)
+    check(tmp_path / "heat.zarr", RAIN, "dBZ", "zarr", units="dBZ")
 
 
 def test_channels_keep_their_names(tmp_path):
@@ -149,6 +153,14 @@ def test_images(tmp_path, ending):
     check(tmp_path, PIXELS / 255, "1", "images", timed=False)
 
 
+def test_pictures_and_video_with_units_are_not_scaled(tmp_path):
+    formats.write_images(tmp_path, PIXELS)
+    check(tmp_path, PIXELS.astype(float), "dBZ", "images", timed=False, units="dBZ")
+    frames = np.random.default_rng(0).integers(0, 256, (6, 16, 16), dtype=np.uint8)
+    formats.write_video(tmp_path / "a.avi", frames)
+    check(tmp_path / "a.avi", frames.astype(float), "mm/h", "video", timed=False, units="mm/h")
+
+
 def test_images_say_their_time_in_their_names(tmp_path):
     for time, pixels in zip(times(6), PIXELS, strict=True):
         Image.fromarray(pixels).save(tmp_path / f"radar_{time:%Y%m%d_%H%M}.png")
@@ -160,7 +172,7 @@ def test_images_say_their_time_in_their_names(tmp_path):
     check(renamed, PIXELS / 255, "1", "images", options={"pattern": "%H.%M-on-%d.%m.%y"})
     with pytest.raises(DataError, match="its name has no time like %Y%m%d%H%M"):
         open_archive(renamed, options={"pattern": "%Y%m%d%H%M"})
-    with pytest.raises(ValueError, match="write it with %Y, %m"):
+    with pytest.raises(SettingsError, match="write it with %Y, %m"):
         open_archive(renamed, options={"pattern": "time"})
 
 
@@ -235,6 +247,16 @@ def test_radolan(tmp_path, packed):
     assert sequence["x"].values[[0, -1]].tolist() == [-522_962, 376_038]
 
 
+def test_radolan_products(tmp_path):
+    values = np.full((900, 900), 8.5)
+    formats.write_radolan(tmp_path / "wn", values, "WN")  # 850 hundredths
+    assert only(tmp_path / "wn")[1].attrs["units"] == "dBZ"
+    np.testing.assert_allclose(only(tmp_path / "wn")[1][0, 0, 5, 5], 8.5 / 2 - 32.5)
+    formats.write_radolan(tmp_path / "xx", values, "XX")
+    with pytest.raises(DataError, match=r"cannot be read as RADOLAN|holds the product XX"):
+        open_archive(tmp_path / "xx")
+
+
 def test_ascii_grids_and_archives(tmp_path):
     tenths = np.where(np.isnan(RAIN), np.nan, np.round(RAIN * 10))
     with tarfile.open(tmp_path / "RW-2020.tar.gz", "w:gz") as archive:
@@ -268,6 +290,8 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path):
         ("raa01-rw_10000-1408030950-dwd---bin.gz", "2014-08-03T09:50"),
         ("AQC151351545F_00005.801.gif", "2015-05-15T15:45"),
         ("2020-05-01_12:30.png", "2020-05-01T12:30"),
+        ("rain2015031205.png", "2015-03-12T05:00"),
+        ("2012010112.png", None),  # 2012-01-01 12:00, or 2020-12-01 01:12
         ("20200501.png", "2020-05-01"),
         ("frame17.png", None),
         ("99999999.png", None),
@@ -285,8 +309,9 @@ def test_readers_by_name(tmp_path):
         make_reader("array", {"key": "x"})
     with pytest.raises(SettingsError, match="missing=x: a number is wanted"):
         make_reader("hdf5", {"missing": "x"})
-    for name in READERS:
-        assert name == "array" or recognise(tmp_path / "frames.npy") != name
+    assert recognise(tmp_path / "frames.npy") == "array"
+    with pytest.raises(SettingsError, match="the reader is pysteps:x already"):
+        make_reader("pysteps:x", {"importer": "y"})
 
 
 def fails(where, *words, **options):
@@ -304,7 +329,7 @@ def test_bad_files_are_named_with_reason_and_fix_or_skipped(tmp_path):
 
     def skipped(kind, count=5):
         archive = open_archive(tmp_path, skip_bad=True)
-        statistics = np.concatenate(archive.scan(skip_bad=True))
+        statistics = np.concatenate(archive.scan())
         assert [error.kind for error in archive.skipped] == [kind]
         assert (statistics[:, 0] > 0).sum() == count
         assert np.isnan(statistics[~(statistics[:, 0] > 0)]).all()
@@ -347,7 +372,7 @@ def test_truncated_frames_are_found_when_they_are_read(tmp_path):
     (tmp_path / "frame3.pgm.gz").write_bytes(gzip.compress(whole[:-20]))
     fails(tmp_path, "frame3.pgm.gz", "cannot be read as images")
     archive = open_archive(tmp_path, skip_bad=True)
-    (statistics,) = archive.scan(skip_bad=True)
+    (statistics,) = archive.scan()
     assert np.isnan(statistics[3]).all()
     assert (statistics[[0, 1, 2, 4, 5], 0] == 1).all()
     assert [error.kind for error in archive.skipped] == ["damaged file"]
@@ -370,7 +395,7 @@ def test_numbers_that_are_no_data(tmp_path):
     np.save(tmp_path / "infinite.npy", np.full((3, 4, 4), np.inf))
     fails(tmp_path / "infinite.npy", "a frame holds 16 infinite numbers")
     (tmp_path / "empty").mkdir()
-    fails(tmp_path / "empty", "nothing: is no format that is known")
+    fails(tmp_path / "empty", "no file: is no format that is known")
     fails(tmp_path / "nothing", "there is no such file or folder")
     fails(tmp_path / "*.tif", "no file matches this pattern")
     (tmp_path / "video.avi").write_bytes(b"RIFF\0\0\0\0AVI LIST")
@@ -379,6 +404,27 @@ def test_numbers_that_are_no_data(tmp_path):
     fails(tmp_path / "sum.nc", "nothing says of which interval", "--data.interval-minutes")
     _, sequence = only(tmp_path / "sum.nc", interval_minutes=10)
     assert sequence.attrs["interval_minutes"] == 10
+
+
+def test_times_in_datasets():
+    hours = np.array([1.0, 1.5])
+    expected = np.array(["2020-01-01T01:00", "2020-01-01T01:30"], "datetime64[ns]")
+    np.testing.assert_array_equal(times_from(hours, "hours since 2020-01-01"), expected)
+    np.testing.assert_array_equal(times_from(expected.astype("datetime64[s]").astype(np.int64)), expected)
+    assert times_from(np.array([20150312])).tolist() == np.array(["2015-03-12"], "datetime64[ns]").tolist()
+    assert times_from(np.array([1.0, 2.0])) is None
+    assert times_from(np.array(["yesterday"])) is None
+
+
+def test_times_that_are_none_are_refused(tmp_path):
+    data = formats.dataset(RAIN).assign_coords(time=np.linspace(0, 1, 6))
+    data.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    fails(tmp_path / "rain.nc", "its times are float64, such as 0.0", "wanted: whole numbers")
+    with h5py.File(tmp_path / "rain.h5", "w") as file:
+        file["rain"], file["time"] = RAIN, np.linspace(0, 1, 6)
+    fails(tmp_path / "rain.h5", "the numbers in time are no times, such as 0.0")
+    formats.dataset(RAIN).drop_vars("time").to_netcdf(tmp_path / "numbered.nc", engine="h5netcdf")
+    check(tmp_path / "numbered.nc", RAIN, "mm/h", "netcdf", timed=False)
 
 
 def test_times_out_of_order_are_put_in_order(tmp_path):

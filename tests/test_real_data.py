@@ -44,14 +44,14 @@ def _radolan(path):
         ("raa01-rw_10000-1408102050-dwd---bin.gz", "mm", 60, "2014-08-10T20:50", 0.1),
         ("raa01-ry_10000-1408102050-dwd---bin.gz", "mm", 5, "2014-08-10T20:50", 0.01),
         ("raa01-sf_10000-1305280050-dwd---bin.gz", "mm", 1440, "2013-05-28T00:50", 0.1),
-        ("RE2210180700_005.gz", "mm", 60, "2022-10-18T07:05", 0.001),
+        ("RE2210180700_005.gz", "1", None, "2022-10-18T07:05", 0.001),
     ],
 )
 def test_radolan(file, units, interval, time, scale):
     path = folder("MSRNN_TEST_DATA") / "radolan" / file
     archive = open_archive(path)
     (sequence,) = archive.sequences
-    assert (sequence.attrs["units"], sequence.attrs["interval_minutes"]) == (units, interval)
+    assert (sequence.attrs["units"], sequence.attrs.get("interval_minutes")) == (units, interval)
     assert minutes(archive)[0] == time
     _, counts = _radolan(path)
     values = np.where(counts & 0x2000, np.nan, (counts & 0xFFF) * scale).reshape(900, 900)[::-1]

@@ -1,14 +1,12 @@
 """Stores that `data convert` makes, and what forecasts are written into."""
 
-import json
-
 import numpy as np
 import pytest
 import xarray as xr
 
 import formats
 from msrnn.data import store
-from msrnn.data.archive import open_archive
+from msrnn.data.archive import Archive, open_archive
 from msrnn.data.store import convert, save_sequences
 from msrnn.settings import SettingsError
 
@@ -49,29 +47,31 @@ def test_statistics_of_frames(tmp_path):
     assert statistics[1].tolist() == [0, 0, np.inf, -np.inf]
 
 
-@pytest.mark.parametrize("damage", [None, "other"])
-def test_an_interrupted_conversion_goes_on(knmi, tmp_path, monkeypatch, damage):
+@pytest.mark.parametrize("change", [None, "one file less", "other numbers"])
+def test_an_interrupted_conversion_goes_on(knmi, tmp_path, monkeypatch, change):
     """Or begins anew, if the files are others."""
     read = []
-    honest = store._read
+    honest = Archive.read
 
-    def interrupted(archive, number, t, *rest):
-        read.append(t)
-        if len(read) == 100:
+    def interrupted(archive, number, frames, size=None):
+        read.append(frames.start)
+        if read == [0, 64]:
             raise KeyboardInterrupt
-        return honest(archive, number, t, *rest)
+        return honest(archive, number, frames, size)
 
-    monkeypatch.setattr(store, "_read", interrupted)
+    monkeypatch.setattr(Archive, "read", interrupted)
     with pytest.raises(KeyboardInterrupt):
         convert(open_archive(knmi), tmp_path / "rain.zarr")
     assert not (tmp_path / "rain.zarr").exists()
-    if damage == "other":
+    expected = RAIN
+    if change == "one file less":
         sorted(knmi.iterdir())[-1].unlink()
-    read.clear()
-    read.extend([-1] * 100)
+        expected = RAIN[:-1]
+    elif change:
+        expected = 2 * RAIN
+        formats.write_knmi(knmi, expected)
     convert(open_archive(knmi), tmp_path / "rain.zarr")
-    assert read[100] == (0 if damage else 64)
-    expected = RAIN[:-1] if damage else RAIN
+    assert read[2] == (0 if change else 64)
     np.testing.assert_allclose(open_archive(tmp_path / "rain.zarr").sequences[0].values[:, 0], expected, rtol=1e-6)
     assert {path.name for path in tmp_path.iterdir()} == {"radar", "rain.zarr"}
 
@@ -80,7 +80,7 @@ def test_bad_frames_are_left_out_and_listed(knmi, tmp_path):
     bad = sorted(knmi.iterdir())[70]
     bad.write_bytes(bad.read_bytes()[:2200])
     archive = open_archive(knmi, skip_bad=True)
-    convert(archive, tmp_path / "rain.zarr", skip_bad=True)
+    convert(archive, tmp_path / "rain.zarr")
     assert [error.kind for error in archive.skipped] == ["damaged file"]
     assert bad.name in str(archive.skipped[0])
     (sequence,) = open_archive(tmp_path / "rain.zarr").sequences
@@ -100,6 +100,26 @@ def test_resized_by_area_mean_in_mm_h(tmp_path):
     np.testing.assert_allclose(sequence.values[:, 0], expected, rtol=1e-5)
     assert sequence["y"].values.tolist() == [2500, 500]
     assert sequence["x"].values.tolist() == [500, 2500, 4500]
+
+
+def test_statistics_are_of_the_units_that_are_said(tmp_path):
+    np.save(tmp_path / "rain.npy", RAIN)
+    convert(open_archive(tmp_path / "rain.npy"), tmp_path / "rain.zarr")
+    assert np.isnan(open_archive(tmp_path / "rain.zarr").scan()[0][:, 1]).all()
+    (said,) = open_archive(tmp_path / "rain.zarr", units="mm/h").scan()
+    np.testing.assert_allclose(said, open_archive(tmp_path / "rain.npy", units="mm/h").scan()[0])
+    assert said[0, 1] > 0.5
+
+
+def test_a_grid_mapping_is_kept(tmp_path):
+    sequence = formats.dataset(RAIN[:4], "mm/h")
+    sequence["rain"].attrs["grid_mapping"] = "crs"
+    sequence.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    (sequence,) = open_archive(tmp_path / "rain.nc").sequences
+    save_sequences(tmp_path / "forecast.nc", [sequence])
+    with xr.open_dataset(tmp_path / "forecast.nc", decode_coords=False) as data:
+        assert data["rain_rate"].attrs["grid_mapping"] == "crs"
+        assert data["crs"].attrs == {"proj4": "+proj=stere"}
 
 
 def test_numbered_sequences_become_one_with_gaps(tmp_path):
@@ -128,11 +148,3 @@ def test_forecasts_in_files(tmp_path, suffix):
     two = open_archive(tmp_path / f"two{suffix}").sequences
     np.testing.assert_allclose(two[1].values, sequence.values + 1)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
-
-
-def test_progress_is_told_apart_by_archive(knmi, tmp_path):
-    partial = tmp_path / ".rain.zarr.partial"
-    partial.mkdir()
-    (partial / store.PROGRESS).write_text(json.dumps({"times": 1, "shape": [1], "done": 5}))
-    convert(open_archive(knmi), tmp_path / "rain.zarr")
-    assert len(open_archive(tmp_path / "rain.zarr").sequences[0]) == 150

@@ -18,8 +18,9 @@ NAMED = ("--model", "--data")
 READER_OPTIONS = ("--reader_options", "--data.reader_options")
 """Options that take KEY=VALUE, several at once."""
 SIZES = ("--data.size", "--data.crop", "--data.digits.size", "--size")
-LISTS = (*SIZES, "--data.shares", "--data.z_r", "--data.actions", "--data.digits.speed", "--model.scales")
-"""Options that take several values."""
+NUMBERS = (*SIZES, "--data.shares", "--data.z_r", "--data.digits.speed", "--model.scales")
+LISTS = dict.fromkeys(NUMBERS, r"[\d.]+") | {"--data.actions": r"[a-z]+"}
+"""Options that take several values, and what each of these looks like."""
 
 
 PLAIN_WORDS = (
@@ -112,21 +113,25 @@ def normalised(argv: Sequence[str]) -> list[str]:
             option = f"{option}.name" if option in NAMED else option
             if option in LISTS and equals:
                 tokens += [option, _listed(option, value)]
-            elif option not in READER_OPTIONS:
+            elif option in READER_OPTIONS:
+                tokens += [_keyed(option, value)] if equals else []
+            else:
                 tokens.append(option + equals + value)
         elif option in READER_OPTIONS:
-            if "=" not in token:
-                raise SettingsError(
-                    f"{option.replace('_', '-')} {token}: write KEY=VALUE, and what has no key before it"
-                )
-            tokens.append(f"{option}.{token}")
-        elif option in LISTS and tokens[-1].startswith("[") and re.fullmatch(r"[\d.]+", token):
+            tokens.append(_keyed(option, token))
+        elif option in LISTS and tokens[-1].startswith("[") and re.fullmatch(LISTS[option], token):
             tokens[-1] = f"{tokens[-1][:-1]},{token}]"
         else:
             value = _listed(option, token)
             tokens.append(value)
             option = option if value.startswith("[") else ""
     return [_squared(before, token) for before, token in zip(["", *tokens], tokens, strict=False)]
+
+
+def _keyed(option: str, token: str) -> str:
+    if "=" not in token:
+        raise SettingsError(f"{option.replace('_', '-')} {token}: write KEY=VALUE, and what has no key before it")
+    return f"{option}.{token}"
 
 
 def _listed(option: str, value: str) -> str:

@@ -163,8 +163,11 @@ def evaluate(
     directory = RunDirectory(run)
     document = directory.document()
     changes = {key: value for key, value in (("context", context), ("horizon", horizon)) if value is not None}
-    given = data | ({"digits": document["data"]["digits"] | data["digits"]} if "digits" in data else {})
-    settings = settings_from(document | changes | {"data": document["data"] | given})
+    stored = document["data"]
+    if data.get("name", stored["name"]) != stored["name"] or {"shares", "split"} & data.keys():
+        stored |= {"validation_from": None, "test_from": None}  # these are the training archive's
+    given = data | ({"digits": stored["digits"] | data["digits"]} if "digits" in data else {})
+    settings = settings_from(document | changes | {"data": stored | given})
     evaluation = score(load(run, device), settings, split, batch_size, workers)
     changes |= data | data.get("digits", {}) | ({} if split == "test" else {"split": split})
     differs = "".join(f"-{key}={_in_a_name(value)}" for key, value in changes.items() if key != "digits")
@@ -269,7 +272,7 @@ def convert(
     from msrnn.data.store import convert as make_store
 
     archive = open_archive(path, reader, reader_options, units, interval_minutes, skip_bad)
-    make_store(archive, Path(to), size, skip_bad)
+    make_store(archive, Path(to), size)
     for error in archive.skipped:
         sys.stderr.write(f"skipped: {error}\n")
     frames = sum(map(len, archive.sequences))

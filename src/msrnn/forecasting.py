@@ -36,20 +36,20 @@ class Source:
     skip_bad: bool = False
 
     def open(self, data: DataSettings) -> Archive:
-        """The sequences; what is not said is as `data`, of the training, have it.
+        """The sequences; units that the files do not say, and a reader that is not named, are those of `data`.
 
         Raises:
             SettingsError: a file is missing or cannot be used.
         """
+        reader = self.reader or data.reader
+        options = self.reader_options or (data.reader_options if reader == data.reader else {})
+        interval = self.interval_minutes
         with _named("--input"):
-            return open_archive(
-                self.files,
-                self.reader or data.reader,
-                self.reader_options or (data.reader_options if self.reader in (None, data.reader) else {}),
-                self.units or data.units,
-                self.interval_minutes or data.interval_minutes,
-                self.skip_bad,
-            )
+            archive = open_archive(self.files, reader, options, self.units, interval, self.skip_bad)
+            if self.units is None and data.units is not None and not archive.says_units:
+                interval = interval or data.interval_minutes
+                archive = open_archive(self.files, reader, options, data.units, interval, self.skip_bad)
+        return archive
 
 
 def predict_file(
@@ -72,14 +72,27 @@ def predict_file(
     predictor = load(run, device)
     archive = source.open(predictor.settings.data)
     wanted = predictor.settings.context if context is None else context
-    given = [sequence[-wanted:] for sequence in archive.sequences]
+    given = [_last(archive, number, wanted) for number in range(len(archive.sequences))]
     with _named(f"--input {' '.join(source.files[:1])}"):
         forecasts = [predictor.predict(one, horizon) for one in _progress(given)]
     try:
-        _write(output, predictor, archive, given, forecasts, source)
+        _write(output, predictor, archive, given, forecasts)
     except OSError as error:
         raise SettingsError(f"--output {output} cannot be written ({error.strerror})") from error
     return _line(output, archive, given, forecasts)
+
+
+def _last(archive: Archive, number: int, wanted: int) -> xr.DataArray:
+    """The last frames of a sequence; with `skip_bad`, of those that can be read."""
+    sequence = archive.sequences[number]
+    if archive.skip_bad:
+        sequence = sequence[~np.isnan(archive.scan()[number][:, 0])]
+    if len(sequence) < wanted:
+        raise SettingsError(
+            f"--input {archive.sources[number].path(0)}: {len(sequence)} frames, the context is {wanted}: "
+            f"give more, or use fewer with --context {len(sequence)}"
+        )
+    return sequence[-wanted:]
 
 
 def _progress(given: list[xr.DataArray]) -> Iterable[xr.DataArray]:
@@ -92,34 +105,37 @@ def _write(
     archive: Archive,
     given: list[xr.DataArray],
     forecasts: list[xr.DataArray],
-    source: Source,
 ) -> None:
     if output.suffix in (".nc", ".zarr"):
         save_sequences(output, forecasts)
     elif output.suffix == ".npy":
         with written(output) as partial:
-            np.save(partial, _as_array(archive, forecasts, source))
+            np.save(partial, _as_array(archive, forecasts))
     else:
-        both = []
+        field, both = predictor.field, []
         for context, forecast in zip(given[:SHOWN], forecasts, strict=False):
-            field = predictor.field.of_units(context.attrs["units"], context.attrs.get("interval_minutes"))
             size = (forecast.sizes["y"], forecast.sizes["x"])
-            seen = field.of_values(torch.from_numpy(context.values), context.attrs, size)
-            frames = torch.cat((seen, torch.from_numpy(forecast.values)))[:, 0]
-            both.append((field.rates(frames) if field.is_rain else field.to_network(frames[:, None])[0][:, 0]).numpy())
-        animate(output, {"forecast": np.stack(both)}, context=len(given[0]), rain=predictor.field.is_rain)
+            seen = [field.of_values(torch.from_numpy(one.values), one.attrs, size) for one in (context, forecast)]
+            frames = torch.cat(seen)
+            missing = frames.isnan()
+            shown = (
+                field.rates(frames) if field.is_rain else field.to_network(frames)[0].masked_fill(missing, torch.nan)
+            )
+            both.append(shown[:, 0].numpy())
+        animate(output, {"forecast": np.stack(both)}, context=len(given[0]), rain=field.is_rain)
 
 
-def _as_array(archive: Archive, forecasts: list[xr.DataArray], source: Source) -> np.ndarray:
+def _as_array(archive: Archive, forecasts: list[xr.DataArray]) -> np.ndarray:
     """The forecasts with the axes and type of the input, if that is an array; else (time, channel, y, x)."""
     values = np.stack([forecast.values for forecast in forecasts])
-    if archive.reader != "array":
+    paths = {source.path(0) for source in archive.sources}
+    if archive.reader != "array" or len(paths) > 1:
         return values if len(values) > 1 else values[0]
-    stored = load_array(Path(source.files[0]), source.reader_options.get("array", ""))
+    stored = load_array(paths.pop(), str(dict(vars(archive.sources[0].reader)).get("array", "")))
     if archive.largest != 1:
         values = (values * archive.largest).round()
-    shape = (values.shape[1], *stored.shape[1:]) if stored.ndim < 5 else values.shape
-    return values.reshape(shape).astype(stored.dtype if stored.dtype.kind in "fu" else np.float32)
+    shape = (values.shape[1], *stored.shape[1:-2]) if stored.ndim < 5 else values.shape[:3]
+    return values.reshape(*shape, *values.shape[-2:]).astype(stored.dtype if stored.dtype.kind in "fu" else np.float32)
 
 
 def _line(output: Path, archive: Archive, given: list[xr.DataArray], forecasts: list[xr.DataArray]) -> str:

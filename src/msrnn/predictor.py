@@ -63,16 +63,18 @@ class Predictor:
         largest = self._largest(frames)
         sequences = (frames.reshape(as_sequences(frames.shape)) / largest).astype(np.float32)
         self._check(sequences, f"; shape {frames.shape} is read as {LAYOUTS[frames.ndim]}")
+        own = {"units": self.field.units, "interval_minutes": self.field.interval_minutes}
+        size = self.settings.data.frame_size
         forecast = np.concatenate(
             [
-                self._forecast(torch.from_numpy(one[None]), horizon).numpy()
+                self._forecast(self.field.of_values(torch.from_numpy(one[None]), own, size), horizon).numpy()
                 for one in tqdm(sequences, desc="forecasting", unit="sequence", disable=None, delay=2, leave=False)
             ]
         )
         if frames.dtype.kind == "u":
             forecast = (forecast * largest).round()
-        shape = (horizon, *frames.shape[1:]) if frames.ndim < 5 else (len(frames), horizon, *frames.shape[2:])
-        return forecast.reshape(shape).astype(frames.dtype)
+        lead = forecast.shape[:2] if frames.ndim == 5 else forecast.shape[1:2]
+        return forecast.reshape(*lead, *frames.shape[len(lead) : -2], *forecast.shape[-2:]).astype(frames.dtype)
 
     def _predict_sequence(self, sequence: xr.DataArray, horizon: int) -> xr.DataArray:
         flat = sequence.ndim == 3
@@ -92,10 +94,7 @@ class Predictor:
         values = self.field.of_values(torch.from_numpy(full.values.astype(np.float32)), full.attrs, size)[None]
         self._check(values.numpy(), "")
         forecast = self._forecast(values, horizon)[0]
-        own = self.field.of_units(full.attrs["units"], full.attrs.get("interval_minutes"))
-        if own != self.field:
-            forecast = own.from_rates(self.field.rates(forecast))
-        result = _after(full, forecast.numpy(), step, timed)
+        result = _after(full, self.field.to_values(forecast, full.attrs).numpy(), step, timed)
         return result.isel(channel=0, drop=True) if flat else result
 
     def _forecast(self, values: Tensor, horizon: int) -> Tensor:

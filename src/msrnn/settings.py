@@ -160,7 +160,12 @@ class DataSettings:
             self._refuse(FILE_SETTINGS, "is for files")
         else:
             self._refuse(("digits",), "is for moving-mnist")
+        dated = self.validation_from is not None or self.test_from is not None
+        _require(
+            not (dated and self.split), "data.split: dates are given with validation_from or test_from; leave it out"
+        )
         if self.name in NAMED_FILES:
+            self._refuse(OWN_SETTINGS, "is for files of your own")
             _require(self.path is not None, f"--data {self.name} needs its files: --data.path FOLDER")
         else:
             self._refuse(("path", "actions"), f"is for {', '.join(NAMED_FILES)}; name your own files with --data PATH")
@@ -181,9 +186,12 @@ class DataSettings:
 
 NAMED_FILES = ("kth", "taxibj", "germany")
 NAMED_SIZES = {"kth": (88, 88), "germany": (124, 124)}
+OWN_SETTINGS = (
+    "reader", "reader_options", "units", "interval_minutes", "split", "shares", "validation_from", "test_from", "guard",
+)  # fmt: skip
 FILE_SETTINGS = (
-    "reader", "reader_options", "units", "interval_minutes", "normalisation", "size", "crop", "step_minutes", "stride",
-    "split", "shares", "validation_from", "test_from", "guard", "min_wet", "dry_keep", "skip_bad",
+    *OWN_SETTINGS, "z_r", "normalisation", "fill", "size", "crop", "step_minutes", "stride", "max_missing", "min_wet",
+    "dry_keep", "skip_bad",
 )  # fmt: skip
 KTH_ACTIONS = ("walking", "jogging", "running", "boxing", "handclapping", "handwaving")
 Z_R_NAMES = {"dwd": (256.0, 1.42), "marshall-palmer": (200.0, 1.6), "hko": (58.53, 1.56)}

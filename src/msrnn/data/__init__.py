@@ -17,8 +17,12 @@ class Data(Protocol):
     """Sequences (time, channel, y, x) of values in the field's units, NaN where they are missing."""
 
     field: Field
-    epoch_samples: int
-    """Sequences that make an epoch of training."""
+    settings: DataSettings
+    """With what was found out of the data."""
+
+    @property
+    def fingerprint(self) -> int:
+        """Tells the training split from another one."""
 
     @property
     def notes(self) -> list[str]:

@@ -1,12 +1,14 @@
 """Files to sequences: which files, which reader, in which order, and what is wrong with them."""
 
+import atexit
+import math
 import re
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,14 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
+from msrnn.data.field import Field
 from msrnn.data.readers import PYSTEPS, READERS, is_zarr, make_reader, recognise
 from msrnn.data.readers.base import READ_ERRORS, STATISTICS, DataError, Header, Reader
 from msrnn.data.sequences import Joined, Part, join
 from msrnn.units import RAIN_UNITS, Z_R, to_rate
 
+BLOCK_BYTES = 64 << 20
+"""So much is read at once."""
 WET_MM_H = 0.1
 """From this rain rate on a pixel counts as wet."""
 
@@ -35,10 +40,14 @@ class Archive:
     reader: str
     largest: int
     """Integers were divided by this."""
+    skip_bad: bool = False
+    """Leave out what cannot be used."""
     skipped: list[DataError] = field(default_factory=list)
-    """What was left out with `skip_bad`."""
+    """What was left out."""
+    says_units: bool = True
+    """Whether the files say their units."""
     statistics: list[np.ndarray] | None = None
-    """(time, len(STATISTICS)) for each sequence, once they are known."""
+    """Those of all frames, once they are known; see `scan`."""
 
     @property
     def times(self) -> list[np.ndarray]:
@@ -56,41 +65,61 @@ class Archive:
         channel, y, x = self.sequences[0].shape[1:]
         return channel, y, x
 
-    def scan(self, skip_bad: bool = False, bad: Callable[[DataError], None] | None = None) -> list[np.ndarray]:
-        """The statistics of all frames: each frame is read once, unless a store of ours holds them.
+    def read(self, number: int, frames: slice, size: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Frames (time, channel, y, x) of a sequence, resized by area mean if `size` is given, and their statistics.
 
-        Args:
-            skip_bad: note frames that cannot be read in `skipped` and go on.
-            bad: told of each error instead.
+        With `skip_bad`, a frame that cannot be read is noted in `skipped`, and is missing.
+
+        Raises:
+            DataError: a frame cannot be read, or holds an infinite number.
+        """
+        sequence = self.sequences[number]
+        units, interval = sequence.attrs["units"], sequence.attrs.get("interval_minutes")
+        try:
+            values = torch.from_numpy(sequence[frames].values)
+            values = Field(units=units, interval_minutes=interval).of_values(values, sequence.attrs, size)
+            return values.numpy(), np.array(
+                [self._statistics(number, t, v) for t, v in zip(_range(frames), values.numpy(), strict=True)]
+            )
+        except DataError as error:
+            if not self.skip_bad:
+                raise
+            if frames.stop - frames.start == 1:
+                self.skipped.append(error)
+                missing = np.full((1, sequence.shape[1], *(size or sequence.shape[2:])), np.nan, np.float32)
+                return missing, np.full((1, len(STATISTICS)), np.nan)
+        one_by_one = [self.read(number, slice(t, t + 1), size) for t in _range(frames)]
+        return np.concatenate([frame for frame, _ in one_by_one]), np.concatenate([known for _, known in one_by_one])
+
+    def scan(self) -> list[np.ndarray]:
+        """The statistics of all frames, (time, len(STATISTICS)) for each sequence.
+
+        Each frame is read once, unless a store of ours holds them.
 
         Raises:
             DataError: a frame cannot be read, or holds an infinite number.
         """
         if self.statistics is None:
-            note = bad or (self.skipped.append if skip_bad else _raise)
+            block = max(1, BLOCK_BYTES // (4 * math.prod(self.shape)))
             total = sum(map(len, self.sequences))
+            self.statistics = []
             with tqdm(total=total, desc="reading frames", unit="frame", disable=None, delay=2, leave=False) as bar:
-                self.statistics = [
-                    np.array([_statistics(sequence, source, t, note, bar) for t in range(len(sequence))])
-                    for sequence, source in zip(self.sequences, self.sources, strict=True)
-                ]
+                for number, sequence in enumerate(self.sequences):
+                    known = []
+                    for start in range(0, len(sequence), block):
+                        frames = slice(start, min(start + block, len(sequence)))
+                        known.append(self.read(number, frames)[1])
+                        bar.update(frames.stop - start)
+                    self.statistics.append(np.concatenate(known))
         return self.statistics
 
+    def _statistics(self, number: int, t: int, frame: np.ndarray) -> tuple[float, ...]:
+        attrs = self.sequences[number].attrs
+        return frame_statistics(frame, attrs["units"], attrs.get("interval_minutes"), self.sources[number].path(t))
 
-def _raise(error: DataError) -> None:
-    raise error
 
-
-def _statistics(
-    sequence: xr.DataArray, source: Joined, t: int, note: Callable[[DataError], None], bar: Any
-) -> tuple[float, ...]:
-    bar.update()
-    try:
-        frame = sequence[t].values
-        return frame_statistics(frame, sequence.attrs["units"], sequence.attrs.get("interval_minutes"), source.path(t))
-    except DataError as error:
-        note(error)
-        return (np.nan,) * len(STATISTICS)
+def _range(frames: slice) -> range:
+    return range(frames.start, frames.stop)
 
 
 def frame_statistics(frame: np.ndarray, units: str, interval: float | None, path: object) -> tuple[float, ...]:
@@ -113,7 +142,7 @@ def frame_statistics(frame: np.ndarray, units: str, interval: float | None, path
 
 def open_archive(
     where: str | Path | Sequence[str | Path],
-    reader: str | Reader | None = None,
+    reader: str | None = None,
     options: Mapping[str, Any] | None = None,
     units: str | None = None,
     interval_minutes: float | None = None,
@@ -126,7 +155,7 @@ def open_archive(
 
     Args:
         where: what to read.
-        reader: it, or its name in `READERS`, or pysteps:NAME; by default the first file's content decides.
+        reader: its name in `READERS`, or pysteps:NAME; by default the first file's content decides.
         options: of the reader.
         units: one of `units.UNITS`; by default what the files say.
         interval_minutes: of units mm; by default what the files say.
@@ -136,28 +165,28 @@ def open_archive(
         DataError: a file is missing or cannot be used.
         SettingsError: there is no such reader or option.
     """
-    files = find_files(where)
-    if not isinstance(reader, Reader):
-        name = reader or _recognised(files)
-        options = dict(options or {})
-        if units is not None and name in READERS and "units" in READERS[name].__annotations__:
-            options.setdefault("units", units)
-        reader = make_reader(name, options)
     skipped: list[DataError] = []
     note = skipped.append if skip_bad else _raise
-    parts, headers = _headers(reader, files, note)
+    files = find_files(where, note)
+    name = reader or _recognised(files)
+    options = dict(options or {})
+    if units is not None and name in READERS and "units" in signature(READERS[name]).parameters:
+        options.setdefault("units", units)
+    chosen = make_reader(name, options)
+    parts, headers = _headers(chosen, files, note)
     if not parts:
-        raise skipped[0] if skipped else DataError("no file", where, "no file in it", "name another")
+        raise skipped[0]
+    says_units = headers[0].units is not None
     headers = [
         _completed(part.path, header, units, interval_minutes) for part, header in zip(parts, headers, strict=True)
     ]
     parts, headers = _of_one_grid(parts, headers, note)
-    archive = Archive([], [], reader.name, headers[0].largest, skipped)
+    archive = Archive([], [], chosen.name, headers[0].largest, skip_bad, skipped, says_units)
     statistics = []
     for group in _groups(parts, headers):
         members, known = [parts[i] for i in group], [headers[i] for i in group]
         order = _in_order(members, known, note)
-        sequence, source = join(reader, members, known, order)
+        sequence, source = join(chosen, members, known, order)
         archive.sequences.append(sequence)
         archive.sources.append(source)
         stored = [header.statistics for header in known if header.statistics is not None]
@@ -168,14 +197,21 @@ def open_archive(
     return archive
 
 
-def find_files(where: str | Path | Sequence[str | Path]) -> list[Path]:
-    """Files, and Zarr stores, in natural order; what is in tar archives is unpacked into a temporary folder."""
+def _raise(error: DataError) -> None:
+    raise error
+
+
+def find_files(where: str | Path | Sequence[str | Path], note: Callable[[DataError], None] = _raise) -> list[Path]:
+    """Files, and Zarr stores, in natural order; what is in tar archives is unpacked into a temporary folder.
+
+    `note` is told of archives that cannot be unpacked.
+    """
     if isinstance(where, str | Path):
         where = [where]
     found: list[Path] = []
     for one in where:
         found += _expanded(Path(one).expanduser())
-    return [inner for path in found for inner in (_unpacked_tar(path) if _is_tar(path) else [path])]
+    return [inner for path in found for inner in (_unpacked_tar(path, note) if _is_tar(path) else [path])]
 
 
 def _expanded(path: Path) -> list[Path]:
@@ -201,20 +237,18 @@ def natural(path: Path) -> tuple[tuple[int, int, str], ...]:
 
 
 def _is_tar(path: Path) -> bool:
-    return ".tar" in path.name.lower() or path.suffix.lower() in (".tgz", ".tbz2", ".txz")
+    return re.search(r"\.(tar(\.\w+)?|tgz|tbz2?|txz)$", path.name.lower()) is not None
 
 
-@cache
-def _unpacked_tar(path: Path) -> list[Path]:
-    import atexit
-
-    folder = Path(tempfile.mkdtemp(prefix="msrnn-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+def _unpacked_tar(path: Path, note: Callable[[DataError], None]) -> list[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="msrnn-")) / path.name  # messages about what is in it name the archive
+    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
     try:
         with tarfile.open(path) as archive:
             archive.extractall(folder, filter="data")
     except (*READ_ERRORS, tarfile.TarError) as error:
-        raise DataError("damaged file", path, f"cannot be unpacked ({error})", "fetch it again") from error
+        note(DataError("damaged file", path, f"cannot be unpacked ({error})", "fetch it again"))
+        return []
     return _expanded(folder)
 
 
@@ -224,7 +258,7 @@ def _recognised(files: Iterable[Path]) -> str:
         name = recognise(path)
         if name is not None:
             return name
-    first = files[0] if files else "nothing"
+    first = files[0] if files else "no file"
     known = ", ".join(READERS)
     raise DataError(
         "unknown format",
@@ -258,9 +292,11 @@ def _completed(path: Path, header: Header, units: str | None, interval_minutes: 
     units = units or header.units
     interval = interval_minutes or header.interval_minutes
     if units == "mm" and interval is None:
-        fix = "say it with --data.interval-minutes, e.g. 5"
+        fix = "say it with --data.interval-minutes or --interval-minutes, e.g. 5"
         raise DataError("no interval", path, "its units are mm, and nothing says of which interval", fix)
-    return replace(header, units=units, interval_minutes=interval if units == "mm" else None)
+    interval = interval if units == "mm" else None
+    same = (units, interval) == (header.units, header.interval_minutes)
+    return replace(header, units=units, interval_minutes=interval, statistics=header.statistics if same else None)
 
 
 def _of_one_grid(

@@ -41,7 +41,7 @@ class Field:
     step_minutes: float | None = None
     """Between frames; None: frames are only numbered."""
     spacing: tuple[float, float] | None = None
-    """Between pixels along y and x, in the units of the coordinates; None: not known."""
+    """From pixel to pixel along y and x, in metres or the coordinates' own units; None: not known."""
     names: tuple[str, ...] | None = None
     """Of the channels; None: they have none."""
 
@@ -107,18 +107,21 @@ class Field:
         """Rain rates in mm/h as values."""
         return from_rate(rates_mm_h, self.units, self.interval_minutes, self._z_r)
 
-    def of_values(self, values: Tensor, attrs: dict[Any, Any], size: tuple[int, int] | None) -> Tensor:
+    def of_values(self, values: Tensor, attrs: dict[Any, Any], size: tuple[int, int] | None = None) -> Tensor:
         """Values of a sequence with these `attrs` in the field's units, resized by area mean (rain: of rates)."""
-        own = self.of_units(attrs["units"], attrs.get("interval_minutes"))
-        if size is not None and tuple(values.shape[-2:]) != tuple(size):
-            if not self.is_rain:
-                return area_mean(values, size)
-            return self.from_rates(area_mean(own.rates(values), size))
-        return values if own == self else self.from_rates(own.rates(values))
+        resized = size is not None and tuple(values.shape[-2:]) != tuple(size)
+        same = (attrs["units"], attrs.get("interval_minutes")) == (self.units, self.interval_minutes)
+        if not self.is_rain or (same and not resized):
+            return area_mean(values, size) if size is not None else values
+        rates = to_rate(values, attrs["units"], attrs.get("interval_minutes"), self._z_r)
+        return self.from_rates(area_mean(rates, size) if size is not None else rates)
 
-    def of_units(self, units: str, interval_minutes: float | None) -> "Field":
-        """The same field with its values in other units; only its `rates` and `from_rates` are meant to be used."""
-        return replace(self, units=units, interval_minutes=interval_minutes)
+    def to_values(self, values: Tensor, attrs: dict[Any, Any]) -> Tensor:
+        """Values in the field's units in those that `attrs` have."""
+        units, interval = attrs["units"], attrs.get("interval_minutes")
+        if (units, interval) == (self.units, self.interval_minutes):
+            return values
+        return from_rate(self.rates(values), units, interval, self._z_r)
 
     def check(
         self,
@@ -174,10 +177,16 @@ def channel_names(sequence: xr.DataArray) -> tuple[str, ...] | None:
 
 
 def grid_spacing(sequence: xr.DataArray) -> tuple[float, float] | None:
-    """Between pixels along y and x, in units of the coordinates, where the sequence has them."""
+    """From pixel to pixel along y and x, in metres or the coordinates' own units, where the sequence has them.
+
+    Negative, where the coordinate falls: y does, if the first row is the northernmost.
+    """
     if not all(axis in sequence.coords and sequence.sizes[axis] > 1 for axis in ("y", "x")):
         return None
-    y, x = (abs(float(sequence[axis].diff(axis).mean())) for axis in ("y", "x"))
+    y, x = (
+        float(sequence[axis].diff(axis).mean()) * (1000 if sequence[axis].attrs.get("units") == "km" else 1)
+        for axis in ("y", "x")
+    )
     return y, x
 
 

@@ -1,8 +1,10 @@
 """Files as a data set: an archive, cut into windows and splits."""
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from msrnn.data.archive import step_between
 from msrnn.data.field import MINUTE_NS, Field, channel_names, fitted, grid_spacing
 from msrnn.data.named import NAMED, open_files
 from msrnn.data.readers.base import STATISTICS, DataError
-from msrnn.data.windows import TRAIN, cut_windows, split_by
+from msrnn.data.windows import TEST, TRAIN, VALIDATION, cut_windows, split_by
 from msrnn.randomness import generator
 from msrnn.settings import DataSettings, SettingsError, Split
 from msrnn.units import Z_R
@@ -49,7 +51,7 @@ class FileData:
         self.length = context + horizon
         named = NAMED.get(settings.name)
         self.size = settings.frame_size
-        self.statistics = self.archive.scan(settings.skip_bad)
+        self.statistics = self.archive.scan()
         self.times = [one.astype(np.int64) for one in self.archive.times]
         self.step = self._step()
         if named is not None:
@@ -57,9 +59,8 @@ class FileData:
         else:
             by = settings.split or ("event" if not self.archive.timed and len(self.times) > 1 else "time")
             guard = (context if settings.guard is None else settings.guard) * self.step
-            self.labels = split_by(
-                self.times, self.archive.timed, by, settings.shares, guard, _boundaries(settings, self.archive.timed)
-            )
+            boundaries = _boundaries(settings, self.archive.timed)
+            self.labels = split_by(self.times, self.archive.timed, by, settings.shares, guard, boundaries)
         self.left_out: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
         """For each split, how many windows were left out, and why."""
         self.windows = {split: self._cut(label, split) for label, split in enumerate(SPLITS)}
@@ -67,7 +68,25 @@ class FileData:
         if field is not None:
             field.check(settings.name, self.archive.sequences[0], own.step_minutes, own.spacing)
         self.field = field or own
-        self.epoch_samples = settings.epoch_samples or max(1, len(self.windows["train"]))
+        epoch = settings.epoch_samples or max(1, len(self.windows["train"]))
+        self.settings = replace(settings, epoch_samples=epoch, **self._pinned(context))
+
+    def _pinned(self, context: int) -> dict[str, Any]:
+        """The split as settings that stay right when the archive grows, or the context changes."""
+        if self.settings.name in NAMED:
+            return {}
+        guard = context if self.settings.guard is None else self.settings.guard
+        if not self.archive.timed or self.settings.split in ("day", "event"):
+            return {"guard": guard}
+        pooled, labels = np.concatenate(self.archive.times), np.concatenate(self.labels)
+        begin = [str(min(pooled[labels == label], default="")) or None for label in (VALIDATION, TEST)]
+        return {"guard": guard, "split": None, "validation_from": begin[0], "test_from": begin[1]}
+
+    @property
+    def fingerprint(self) -> int:
+        """Tells the training split from another one."""
+        table = self.windows["train"]
+        return zlib.crc32(b"".join(self.times[window[0]][window[1:]].tobytes() for window in table))
 
     @property
     def notes(self) -> list[str]:
@@ -113,7 +132,7 @@ class FileData:
         if not self.archive.timed:
             if asked is not None:
                 raise SettingsError(f"data.step_minutes={asked:g}: the files say nothing of time; leave it out")
-            return 1
+            return step_between(self.times) or 1
         return round(asked * MINUTE_NS) if asked is not None else step_between(self.times) or MINUTE_NS
 
     def _cut(self, label: int, split: Split) -> np.ndarray:
@@ -154,7 +173,10 @@ class FileData:
         settings, first = self.settings, self.archive.sequences[0]
         used = [known[window[1:]] for window in self.windows["train"] for known in [self.statistics[window[0]]]]
         values = np.concatenate(used) if used else np.concatenate(self.statistics)
-        smallest, largest = float(np.nanmin(values[:, _SMALLEST])), float(np.nanmax(values[:, _LARGEST]))
+        values = values[values[:, _VALID] > 0]
+        if not len(values):
+            raise DataError("all missing", settings.name, "no frame has a value", "check it with msrnn data inspect")
+        smallest, largest = float(values[:, _SMALLEST].min()), float(values[:, _LARGEST].max())
         _, height, width = self.archive.shape
         new = self.size or (height, width)
         spacing = grid_spacing(first)
@@ -224,11 +246,14 @@ class Windows(Dataset[Tensor]):
         sequence, frames = self.sequences[self.table[number, 0]], self.table[number, 1:]
         if self.crop is None:
             return self._read(sequence, frames, slice(None), slice(None))
-        top, left = self._place(sequence, frames, draw)
-        rows, columns = slice(top, top + self.crop[0]), slice(left, left + self.crop[1])
-        if self.size is None:
-            return self._read(sequence, frames, rows, columns)
-        return self._read(sequence, frames, slice(None), slice(None))[..., rows, columns]
+        if self.size is not None:  # what is resized is read whole
+            whole = self._read(sequence, frames, slice(None), slice(None))
+            rows, columns = self._place(whole.shape[-2:], draw, lambda rows, columns: whole[0, :, rows, columns])
+            return whole[..., rows, columns]
+        rows, columns = self._place(
+            sequence.shape[-2:], draw, lambda rows, columns: self._read(sequence, frames[:1], rows, columns)
+        )
+        return self._read(sequence, frames, rows, columns)
 
     def times(self, number: int) -> np.ndarray:
         """Of the frames of a window."""
@@ -239,21 +264,20 @@ class Windows(Dataset[Tensor]):
         values = torch.from_numpy(np.ascontiguousarray(sequence.variable[frames, :, rows, columns].values))
         return self.field.of_values(values, sequence.attrs, self.size)
 
-    def _place(self, sequence: xr.DataArray, frames: np.ndarray, draw: np.random.Generator) -> tuple[int, int]:
-        """Upper left corner of a crop: the first drawn that is known well enough in the first frame, else the best."""
+    def _place(
+        self, size: tuple[int, ...], draw: np.random.Generator, first: Callable[[slice, slice], Tensor]
+    ) -> tuple[slice, slice]:
+        """Rows and columns of a crop: the first drawn of whose `first` frame enough is known, else the best."""
         assert self.crop is not None
-        first = self._read(sequence, frames[:1], slice(None), slice(None))
-        missing = first.isnan().float().mean(dim=(0, 1))
-        highest = [edge - part for edge, part in zip(missing.shape, self.crop, strict=True)]
-        tried = []
+        tried: list[tuple[float, int, int]] = []
         for _ in range(TRIES):
-            top, left = (int(draw.integers(limit + 1)) for limit in highest)
-            share = float(missing[top : top + self.crop[0], left : left + self.crop[1]].mean())
-            tried.append((share, top, left))
-            if share <= self.max_missing:
-                return top, left
+            top, left = (int(draw.integers(edge - part + 1)) for edge, part in zip(size, self.crop, strict=True))
+            rows, columns = slice(top, top + self.crop[0]), slice(left, left + self.crop[1])
+            tried.append((float(first(rows, columns).isnan().float().mean()), top, left))
+            if tried[-1][0] <= self.max_missing:
+                return rows, columns
         _, top, left = min(tried)
-        return top, left
+        return slice(top, top + self.crop[0]), slice(left, left + self.crop[1])
 
 
 class Shuffled(Dataset[Tensor]):

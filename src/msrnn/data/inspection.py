@@ -46,7 +46,8 @@ def inspect(
         SettingsError: nothing can be read.
     """
     archive = open_archive(where, reader, options, units, interval_minutes, skip_bad=True)
-    statistics = np.concatenate(archive.scan(skip_bad=True))
+    archive.statistics = None  # what a store says of itself may be out of date
+    statistics = np.concatenate(archive.scan())
     errors = {
         kind: (count, str(next(error for error in archive.skipped if error.kind == kind)))
         for kind, count in Counter(error.kind for error in archive.skipped).items()
@@ -74,11 +75,12 @@ def _facts(archive: Archive, statistics: np.ndarray, context: int, horizon: int)
     else:
         facts["time"] = "not in the files: frames are numbered"
     interval = first.attrs.get("interval_minutes")
-    said = first.attrs["units"] + (f" per {interval:g} minutes" if interval else "")
-    facts["units"] = said + (f" (integers scaled by {archive.largest})" if archive.largest != 1 else "")
+    of_interval = first.attrs["units"] + (f" per {interval:g} minutes" if interval else "")
+    facts["units"] = of_interval + (f" (integers scaled by {archive.largest})" if archive.largest != 1 else "")
     spacing = grid_spacing(first)
     if spacing:
-        facts["grid spacing"] = f"{spacing[0]:g} x {spacing[1]:g} {first['y'].attrs.get('units', '')}".strip()
+        said = str(first["y"].attrs.get("units", "")).replace("km", "m")
+        facts["grid spacing"] = f"{abs(spacing[0]):g} x {abs(spacing[1]):g} {said}".strip()
     valid, wet, smallest, largest = statistics[~np.isnan(statistics[:, 0])].T
     if (valid > 0).any():
         facts["range"] = f"{smallest.min():g} to {largest.max():g}"

@@ -1,5 +1,6 @@
 """Moving digits: handwritten digits bouncing in a frame (Srivastava et al. 2015, https://arxiv.org/abs/1502.04681)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,12 @@ class MovingMNIST:
     """
 
     def __init__(self, settings: DataSettings, length: int, seed: int) -> None:
-        self.settings = settings
+        self.settings = replace(settings, epoch_samples=settings.epoch_samples or SAMPLES["train"])
         self.length = length
         self.seed = seed
         self.field = Field()
-        self.epoch_samples = settings.epoch_samples or SAMPLES["train"]
         self.notes: list[str] = []
+        self.fingerprint = 0
         test_file = settings.digits.test_file
         self.fixed = None if test_file is None else FixedSequences(Path(test_file), length)
 

@@ -2,16 +2,14 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
-import h5py
 import numpy as np
 
 from msrnn.data.archive import Archive, find_files, open_archive
-from msrnn.data.readers.base import DataError, Header, Reader, Sliced, View, reading
-from msrnn.data.readers.hdf5 import HDF5Reader
+from msrnn.data.readers import is_zarr
+from msrnn.data.readers.base import DataError
 from msrnn.data.windows import DAY_NS, NONE, TEST, TRAIN, VALIDATION
 from msrnn.settings import DataSettings
 
@@ -73,55 +71,12 @@ def _label_kth(archive: Archive) -> Labels:
     return labels
 
 
-TAXIBJ_SLOTS = 48
-"""Half hours of a day."""
-
-
-@dataclass(frozen=True)
-class TaxiBJReader(Reader):
-    """TaxiBJ's HDF5 (Zhang et al. 2017): `data` (time, 2, 32, 32), `date` YYYYMMDDSS with slots SS from 01 to 48.
-
-    Days of which a slot is missing, or comes twice, are left out.
-    """
-
-    name: ClassVar[str] = "taxibj"
-
-    def headers(self, path: Path) -> list[Header]:
-        with reading(path, "TaxiBJ HDF5"), h5py.File(path) as file:
-            times, places = _complete_days(file["date"][()])
-            _, channel, y, x = file["data"].shape
-        if not len(places):
-            raise DataError("no complete day", path, "has no day with all 48 slots", "fetch it again")
-        return [Header((len(places), channel, y, x), times, "1")]
-
-    def frames(self, path: Path) -> list[Sliced]:
-        with h5py.File(path) as file:
-            _, places = _complete_days(file["date"][()])
-            data = file["data"][()][places]
-        return [View(data.shape, lambda key: data[key], data.nbytes)]
-
-
-def _complete_days(dates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Times of the slots of complete days, rising, and where they are."""
-    texts = [date.decode() if isinstance(date, bytes) else str(date) for date in dates.tolist()]
-    days = np.array([np.datetime64(f"{t[:4]}-{t[4:6]}-{t[6:8]}", "ns") for t in texts])
-    slots = np.array([int(t[8:10]) for t in texts])
-    order = np.lexsort((slots, days))
-    complete = []
-    for day in np.unique(days):
-        of_day = order[days[order] == day]
-        if np.array_equal(slots[of_day], np.arange(1, TAXIBJ_SLOTS + 1)):
-            complete.append(of_day)
-    places = np.concatenate(complete) if complete else np.empty(0, np.int64)
-    return days[places] + (slots[places] - 1) * np.timedelta64(30, "m"), places
-
-
 def _open_taxibj(settings: DataSettings, folder: Path) -> Archive:
     files = [path for path in find_files(folder) if re.fullmatch(r"BJ\d\d_.*\.h5", path.name)]
     if not files:
         reason = "no TaxiBJ file in it"
         raise DataError("no file", folder, reason, "they are called BJ13_M32x32_T30_InOut.h5 and so on")
-    return open_archive(files, TaxiBJReader(), skip_bad=settings.skip_bad)
+    return open_archive(files, "taxibj", skip_bad=settings.skip_bad)
 
 
 def _label_taxibj(archive: Archive) -> Labels:
@@ -134,32 +89,17 @@ def _label_taxibj(archive: Archive) -> Labels:
     return labels
 
 
-@dataclass(frozen=True)
-class GermanyReader(HDF5Reader):
-    """DWD's RY in HDF5: mm in five minutes, integers in 1/100 mm; what is negative is missing."""
-
-    name: ClassVar[str] = "germany"
-
-    def headers(self, path: Path) -> list[Header]:
-        return [Header(h.shape, h.times, "mm", 5.0, coords=h.coords) for h in super().headers(path)]
-
-    def _values(self, array: h5py.Dataset, stored: np.ndarray) -> np.ndarray:
-        values = np.asarray(stored, np.float64)
-        missing = values < 0
-        if array.dtype.kind in "iu":
-            missing |= values >= np.iinfo(array.dtype).max
-            values = values / 100
-        return np.where(missing, np.nan, values)
-
-
 def _open_germany(settings: DataSettings, folder: Path) -> Archive:
     files = find_files(folder)
+    stores = [path for path in files if is_zarr(path)]
+    if stores:
+        return open_archive(stores, skip_bad=settings.skip_bad)
     hdf5 = [path for path in files if path.suffix.lower() in (".h5", ".hdf5", ".hdf")]
     if hdf5:
-        return open_archive(hdf5, GermanyReader(), skip_bad=settings.skip_bad)
-    radolan = [path for path in files if "ry" in path.name.lower()]
+        return open_archive(hdf5, "germany", skip_bad=settings.skip_bad)
+    radolan = [path for path in files if re.search(r"(^|[^a-z])ry[\d_-]", path.name.lower())]
     if not radolan:
-        fix = "give RYDL.hdf5, one HDF5 a year, or RADOLAN RY files (raa01-ry_...)"
+        fix = "give RYDL.hdf5, one HDF5 a year, RADOLAN RY files (raa01-ry_...), or a Zarr store made of them"
         raise DataError("no file", folder, "no RY data in it", fix)
     return open_archive(radolan, "radolan", skip_bad=settings.skip_bad)
 

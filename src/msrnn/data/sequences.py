@@ -65,18 +65,11 @@ class Joined(BackendArray):
         path, sequence = self.parts[part]
         frames = opened(self.reader, path)[sequence]
         if tuple(frames.shape[1:]) != self.shape[1:]:
-            raise _other_grid(path, frames.shape[1:], self.shape[1:])
+            sizes = [" x ".join(map(str, shape)) for shape in (frames.shape[1:], self.shape[1:])]
+            reason = f"its frames are {sizes[0]} (channel, y, x), those before it {sizes[1]}"
+            raise DataError("other grid", path, reason, "put files of one grid into a folder, or add --skip-bad")
         with reading(path, self.reader.name):
-            return np.asarray(frames[(times, *rest)], np.float32)
-
-
-def _other_grid(path: Path, shape: Sequence[int], wanted: Sequence[int]) -> DataError:
-    return DataError(
-        "other grid",
-        path,
-        f"its frames are {' x '.join(map(str, shape))} (channel, y, x), those before it {' x '.join(map(str, wanted))}",
-        "put files of one grid into a folder of their own, or leave out the others with --skip-bad",
-    )
+            return np.array(frames[(times, *rest)], np.float32)
 
 
 def join(
@@ -93,9 +86,6 @@ def join(
     lengths = [header.shape[0] for header in headers]
     places = np.concatenate([np.stack((np.full(n, p), np.arange(n)), axis=1) for p, n in enumerate(lengths)])
     first = headers[0]
-    for part, header in zip(parts, headers, strict=True):
-        if header.shape[1:] != first.shape[1:]:
-            raise _other_grid(part.path, header.shape[1:], first.shape[1:])
     joined = Joined(reader, tuple(parts), places[order], first.shape)
     times = [header.times for header in headers if header.times is not None]
     time = np.concatenate(times)[order] if times else np.arange(len(order))

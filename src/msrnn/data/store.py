@@ -1,23 +1,22 @@
 """Zarr stores and NetCDF files of ours: one main variable (time, channel, y, x), named as the CF conventions want."""
 
 import json
+import math
 import shutil
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 import zarr
 from tqdm import tqdm
 
 import msrnn
-from msrnn.data.archive import Archive, frame_statistics
-from msrnn.data.field import Field
-from msrnn.data.readers.base import AXES, STATISTICS, DataError
+from msrnn.data.archive import BLOCK_BYTES, Archive
+from msrnn.data.readers.base import AXES, STATISTICS
 from msrnn.data.resize import resized_coords
 from msrnn.files import written
 from msrnn.settings import SettingsError
@@ -25,7 +24,7 @@ from msrnn.settings import SettingsError
 CHUNK_TIME, CHUNK_EDGE = 8, 256
 """Frames and pixels of a chunk: small enough for crops, large enough to compress."""
 BLOCK = 64
-"""Frames that are written at once, and make a file (a shard)."""
+"""Frames that are written at once, at most, and make a file (a shard)."""
 NAMES = {
     "mm/h": ("rain_rate", "lwe_precipitation_rate"),
     "mm": ("rain_amount", "lwe_thickness_of_precipitation_amount"),
@@ -43,7 +42,9 @@ def save_sequences(path: Path, sequences: Sequence[xr.DataArray]) -> None:
 
     It is there whole, or not at all.
     """
-    joined = xr.concat(sequences, "sequence") if len(sequences) > 1 else sequences[0]
+    joined = sequences[0]
+    if len(sequences) > 1:  # their frames have other numbers, but the same leads
+        joined = xr.concat(sequences, "sequence", join="override", coords="minimal", compat="override")
     data = _described(joined)
     if path.suffix == ".zarr":
         _to_zarr(data, _partial(path))
@@ -54,7 +55,7 @@ def save_sequences(path: Path, sequences: Sequence[xr.DataArray]) -> None:
         data.to_netcdf(partial, engine="h5netcdf", encoding=compressed)
 
 
-def convert(archive: Archive, path: Path, size: tuple[int, int] | None = None, skip_bad: bool = False) -> None:
+def convert(archive: Archive, path: Path, size: tuple[int, int] | None = None) -> None:
     """Write an archive as one chunked Zarr store, with the statistics of each frame.
 
     An interrupted conversion goes on where it was when it is called again; the store is at `path` only when it is
@@ -64,7 +65,6 @@ def convert(archive: Archive, path: Path, size: tuple[int, int] | None = None, s
         archive: what to convert.
         path: the store to make.
         size: resize frames to this height and width, by area mean (of mm/h).
-        skip_bad: leave frames out that cannot be read, and note them in the archive.
 
     Raises:
         SettingsError: `path` exists, there are several sequences with times, or a frame cannot be read.
@@ -77,24 +77,24 @@ def convert(archive: Archive, path: Path, size: tuple[int, int] | None = None, s
     height, width = size or first.shape[2:]
     times = _one_axis(archive.times)
     partial = _partial(path)
-    this = {"times": zlib.crc32(times.tobytes()), "shape": [len(times), first.shape[1], height, width]}
+    this = {"shape": [len(times), first.shape[1], height, width], "archive": _fingerprint(archive)}
     done = _done(partial, this)
+    block = max(CHUNK_TIME, min(BLOCK, BLOCK_BYTES // (4 * math.prod(archive.shape)) // CHUNK_TIME * CHUNK_TIME))
     if done == 0:
-        _create(partial, first, times, (height, width))
+        _create(partial, first, times, (height, width), block)
     group = zarr.open_group(partial, mode="r+")
     frames: Any = group[NAMES[first.attrs["units"]][0]]
-    places = [(number, t) for number, sequence in enumerate(archive.sequences) for t in range(len(sequence))]
-    with tqdm(total=len(places), initial=done, desc="converting", unit="frame", disable=None, delay=2) as bar:
-        for start in range(done, len(places), BLOCK):
-            read = [_read(archive, *place, size, skip_bad) for place in places[start : start + BLOCK]]
-            stop = start + len(read)
-            frames[start:stop] = np.stack([frame for frame, _ in read])
-            for name, values in zip(STATISTICS, np.array([known for _, known in read]).T, strict=True):
+    with tqdm(total=len(times), initial=done, desc="converting", unit="frame", disable=None, delay=2) as bar:
+        for start in range(done, len(times), block):
+            stop = min(start + block, len(times))
+            read = [archive.read(*piece, size) for piece in _pieces(archive, start, stop)]
+            frames[start:stop] = np.concatenate([values for values, _ in read])
+            for name, values in zip(STATISTICS, np.concatenate([known for _, known in read]).T, strict=True):
                 statistic: Any = group[name]
                 statistic[start:stop] = values
             with written(partial / PROGRESS) as file:
                 file.write_text(json.dumps(this | {"done": stop}))
-            bar.update(len(read))
+            bar.update(stop - start)
     (partial / PROGRESS).unlink()
     _put(partial, path)
 
@@ -106,7 +106,28 @@ def _one_axis(times: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([start + one for start, one in zip(starts, times, strict=True)])
 
 
-def _create(path: Path, like: xr.DataArray, times: np.ndarray, size: tuple[int, int]) -> None:
+def _pieces(archive: Archive, start: int, stop: int) -> Iterator[tuple[int, slice]]:
+    """The sequences, and the frames in them, that frames `start` to `stop` of the store come from."""
+    before = 0
+    for number, sequence in enumerate(archive.sequences):
+        first, last = max(start - before, 0), min(stop - before, len(sequence))
+        if first < last:
+            yield number, slice(first, last)
+        before += len(sequence)
+
+
+def _fingerprint(archive: Archive) -> int:
+    """Tells one archive, as it is read, from another: files, their sizes and times, units."""
+    told = [archive.reader, archive.sequences[0].attrs["units"], archive.sequences[0].attrs.get("interval_minutes")]
+    for source in archive.sources:
+        told.append(source.reader)
+        for part in source.parts:
+            status = part.path.stat()
+            told.append((str(part.path.absolute()), part.sequence, status.st_size, status.st_mtime_ns))
+    return zlib.crc32(repr(told).encode())
+
+
+def _create(path: Path, like: xr.DataArray, times: np.ndarray, size: tuple[int, int], block: int) -> None:
     """An empty store: coordinates and attributes are there, all frames are missing."""
     coords = {"time": ("time", times)} | resized_coords(like, size)
     described = _described(xr.DataArray(np.empty((0, 0, 0, 0), np.float32), dims=AXES, attrs=like.attrs))
@@ -115,7 +136,7 @@ def _create(path: Path, like: xr.DataArray, times: np.ndarray, size: tuple[int, 
     chunks = tuple(
         min(edge, least) for edge, least in zip(shape, (CHUNK_TIME, shape[1], CHUNK_EDGE, CHUNK_EDGE), strict=True)
     )
-    largest = (BLOCK, *shape[1:])
+    largest = (block, *shape[1:])
     group = zarr.open_group(path, mode="r+")
     name = NAMES[like.attrs["units"]][0]
     others = " ".join(str(coord) for coord in coords if coord not in AXES)
@@ -135,25 +156,6 @@ def _create(path: Path, like: xr.DataArray, times: np.ndarray, size: tuple[int, 
         group.create_array(
             statistic, shape=shape[:1], dtype="float64", fill_value=np.nan, dimension_names=AXES[:1], chunks=shape[:1]
         )
-
-
-def _read(
-    archive: Archive, number: int, t: int, size: tuple[int, int] | None, skip_bad: bool
-) -> tuple[np.ndarray, tuple[float, ...]]:
-    """A frame and its statistics; with `skip_bad`, a missing one in the place of one that cannot be read."""
-    sequence = archive.sequences[number]
-    units, interval = sequence.attrs["units"], sequence.attrs.get("interval_minutes")
-    field = Field(units=units, interval_minutes=interval)
-    try:
-        frame = field.of_values(torch.from_numpy(sequence[t].values), sequence.attrs, size).numpy()
-        return frame, frame_statistics(frame, units, interval, archive.sources[number].path(t))
-    except DataError as error:
-        if not skip_bad:
-            raise
-        archive.skipped.append(error)
-    return np.full((sequence.sizes["channel"], *(size or sequence.shape[2:])), np.nan, np.float32), (np.nan,) * len(
-        STATISTICS
-    )
 
 
 def _done(partial: Path, this: dict[str, Any]) -> int:

@@ -5,13 +5,13 @@ from typing import Literal
 
 import numpy as np
 
-from msrnn.randomness import generator
 from msrnn.settings import SettingsError
 
 NONE, TRAIN, VALIDATION, TEST = -1, 0, 1, 2
 """Labels of frames; those between two splits belong to none."""
 SplitBy = Literal["time", "day", "event"]
 DAY_NS = 86_400_000_000_000
+GOLDEN = (5**0.5 - 1) / 2
 
 
 def cut_windows(times: np.ndarray, usable: np.ndarray, length: int, step: int, stride: int) -> np.ndarray:
@@ -54,17 +54,18 @@ def split_by(
         times: for each sequence, (frame,) int64, rising.
         timed: whether they are times, which all sequences share, rather than numbers of frames.
         by: "time": the first share of all frames trains, the second validates, the third tests. "day" and "event":
-            whole days (UTC), or whole stretches without a gap, are dealt out at random, the same way each time.
+            whole days (UTC), or whole stretches without a gap, are dealt out. A day or event never changes its split,
+            whatever else there is.
         shares: of training, validation and test.
         guard: frames at the border between two splits that belong to neither, in units of time.
         boundaries: where validation and test begin, instead of shares.
 
     Raises:
-        SettingsError: there is too little to be split so.
+        SettingsError: days are asked for, and there are no times.
     """
     owner = np.repeat(np.arange(len(times)), [len(one) for one in times])
     pooled = np.concatenate(list(times))
-    unit = pooled if timed else owner * (pooled.max() + 1) + pooled  # numbered sequences come one after another
+    unit = pooled if timed else owner * (pooled.max() + 2) + pooled  # numbered sequences come one after another
     order = np.argsort(unit, kind="stable")
     if boundaries != (None, None):
         starts = [np.iinfo(np.int64).max if b is None else b for b in boundaries]
@@ -72,53 +73,30 @@ def split_by(
     elif by == "time":
         _, rank, count = np.unique(unit, return_inverse=True, return_counts=True)
         place = (np.cumsum(count)[rank] - count[rank]) / len(unit)
-        label = np.searchsorted(np.cumsum(shares)[:2] - 1e-9, place, side="right")
+        label = _of_shares(place, shares)
     else:
-        label = _dealt(_pieces(pooled, owner, timed, by, guard), shares, by)
-    label = label.astype(np.int64)
+        # multiples of the golden ratio, without their whole part, fill [0, 1) evenly however many there are
+        label = _of_shares(_numbers(unit[order], timed, by)[np.argsort(order)] * GOLDEN % 1, shares)
     cut = label.copy()
     for sequence in [order] if timed else [order[owner[order] == s] for s in range(len(times))]:
         _guard(pooled[sequence], label[sequence], guard, cut, sequence)
     return [cut[owner == s] for s in range(len(times))]
 
 
-def _pieces(pooled: np.ndarray, owner: np.ndarray, timed: bool, by: SplitBy, guard: int) -> np.ndarray:
-    """For each frame the day or event it belongs to, numbered."""
+def _of_shares(place: np.ndarray, shares: tuple[float, float, float]) -> np.ndarray:
+    """Labels of places in [0, 1)."""
+    return np.searchsorted(np.cumsum(shares)[:2] - 1e-9, place, side="right").astype(np.int64)
+
+
+def _numbers(times: np.ndarray, timed: bool, by: SplitBy) -> np.ndarray:
+    """For each frame, in order, the number of its day; of an event, of the day it begins, or of the event itself."""
     if by == "day":
         if not timed:
             raise SettingsError("data.split day: the files say nothing of time; choose time or event")
-        pieces = pooled // DAY_NS
-    elif timed:
-        moments = np.unique(pooled)
-        differences = np.diff(moments)
-        usual = np.bincount(np.unique(differences, return_inverse=True)[1]).argmax() if len(differences) else 0
-        step = np.unique(differences)[usual] if len(differences) else 1
-        event = np.concatenate(([0], np.cumsum(differences > max(step, guard))))
-        pieces = event[np.searchsorted(moments, pooled)]
-    else:
-        order = np.lexsort((pooled, owner))
-        new = (np.diff(owner[order]) != 0) | (np.diff(pooled[order]) > max(1, guard))
-        pieces = np.empty_like(owner)
-        pieces[order] = np.concatenate(([0], np.cumsum(new)))
-    return np.unique(pieces, return_inverse=True)[1]
-
-
-def _dealt(pieces: np.ndarray, shares: tuple[float, float, float], by: str) -> np.ndarray:
-    """Whole pieces to splits: each split gets its share of them, and at least one."""
-    count = int(pieces.max()) + 1
-    wanted = sum(share > 0 for share in shares)
-    if count < wanted:
-        raise SettingsError(
-            f"data.split {by}: {count} {by}{'s' if count != 1 else ''} cannot be divided into {wanted} splits; "
-            "choose --data.split time, or give more data"
-        )
-    exact = np.array(shares) * count
-    sizes = np.where(exact > 0, np.maximum(1, np.floor(exact + 1e-9)), 0).astype(int)
-    while sizes.sum() != count:
-        sizes[np.argmax(exact - sizes) if sizes.sum() < count else np.argmax(sizes)] += 1 if sizes.sum() < count else -1
-    labels = np.repeat((TRAIN, VALIDATION, TEST), sizes)
-    dealt: np.ndarray = labels[generator(0, "split").permutation(count)][pieces]
-    return dealt
+        return times // DAY_NS
+    step = min(np.unique(np.diff(times)[np.diff(times) > 0]), default=1) if timed else 1
+    event = np.concatenate(([0], np.cumsum(np.diff(times) > step)))
+    return times[np.searchsorted(event, event)] // DAY_NS if timed else event
 
 
 def _guard(times: np.ndarray, label: np.ndarray, guard: int, cut: np.ndarray, frames: np.ndarray) -> None:

@@ -17,10 +17,10 @@ def pixel_weights(valid: Tensor) -> Tensor:
 
 def rain_weights(truth: Tensor, z_r: ZR) -> Tensor:
     """Weights of true pixels by their rain rate (Shi et al. 2017)."""
-    rates = torch.tensor([rate for rate, _ in RAIN_WEIGHTS], dtype=torch.float64)
-    weights = torch.tensor([1.0, *(weight for _, weight in RAIN_WEIGHTS)], dtype=truth.dtype, device=truth.device)
-    thresholds = pixel_from_rate(rates, z_r).float().to(truth.device)
-    return weights[torch.bucketize(truth.detach().float().contiguous(), thresholds, right=True)]
+    rates = truth.new_tensor([rate for rate, _ in RAIN_WEIGHTS])
+    weights = truth.new_tensor([1.0, *(weight for _, weight in RAIN_WEIGHTS)])
+    thresholds = pixel_from_rate(rates, z_r)  # of the same type as the truth: equal where rain is at a threshold
+    return weights[torch.bucketize(truth.detach().contiguous(), thresholds, right=True)]
 
 
 def paper(predictions: Tensor, truth: Tensor, weights: Tensor) -> Tensor:

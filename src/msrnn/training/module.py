@@ -40,8 +40,10 @@ class Training(LightningModule):
 
     clipped: Tensor
 
-    def __init__(self, settings: RunSettings, field: Field, frame_shape: Sequence[int]) -> None:
+    def __init__(self, settings: RunSettings, field: Field, frame_shape: Sequence[int], fingerprint: int = 0) -> None:
         super().__init__()
+        self.fingerprint = fingerprint
+        """Of the data; a checkpoint holds it."""
         self.settings = settings
         self.field = field
         self.model = build_model(settings.model, frame_shape[0])
@@ -94,6 +96,10 @@ class Training(LightningModule):
                 "train/learning_rate": optimizer.param_groups[0]["lr"],
             }
         )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What a resumed training compares its data with."""
+        checkpoint["fingerprint"] = self.fingerprint
 
     def on_validation_start(self) -> None:
         """Sums from zero."""

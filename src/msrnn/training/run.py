@@ -58,22 +58,22 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
     directory = RunDirectory(out)
     device = find_device(settings.device)
     data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
-    settings = replace(settings, data=replace(settings.data, epoch_samples=data.epoch_samples))
+    settings = replace(settings, data=data.settings)
     training = data.training(settings.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        module = Training(settings, data.field, training[0].shape[1:])
+        module = Training(settings, data.field, training[0].shape[1:], data.fingerprint)
     if init_from is not None:
         RunDirectory(init_from).load_into(module.model)
     if resume:
         _check_unchanged(directory, settings)
-        if directory.field() != data.field:
+        first_step, fingerprint = _last_step(directory.last_checkpoint)
+        if directory.field() != data.field or (first_step and fingerprint != data.fingerprint):
             raise SettingsError(
-                f"--resume: the data have changed, they are no longer what {directory.field_file} says; "
+                f"--resume: the files of {settings.data.name} have changed since {directory.path} was begun; "
                 "train into a new --out, with --init-from for the same weights"
             )
-        first_step = _last_step(directory.last_checkpoint)
     else:
         directory.create(settings, data.field)
         first_step = 0
@@ -113,16 +113,17 @@ def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
             )
 
 
-def _last_step(checkpoint: Path) -> int:
-    """Optimiser steps done in a checkpoint; 0 if there is none.
+def _last_step(checkpoint: Path) -> tuple[int, int]:
+    """Optimiser steps done in a checkpoint, 0 if there is none; and the fingerprint of its data.
 
     Raises:
         SettingsError: it is damaged.
     """
     if not checkpoint.is_file():
-        return 0
+        return 0, 0
     try:
-        return int(AtomicCheckpoints().load_checkpoint(checkpoint)["global_step"])
+        content = AtomicCheckpoints().load_checkpoint(checkpoint)
+        return int(content["global_step"]), int(content["fingerprint"])
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
         raise SettingsError(f"{checkpoint} is damaged ({type(error).__name__}): train into a new --out") from error
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from msrnn.data.readers.arrays import ArrayReader
 from msrnn.data.readers.base import Reader, start_of
+from msrnn.data.readers.datasets import GermanyReader, TaxiBJReader
 from msrnn.data.readers.grids import XarrayReader, ZarrReader
 from msrnn.data.readers.hdf5 import HDF5Reader, KNMIReader, ODIMReader
 from msrnn.data.readers.pictures import ImageReader, VideoReader
@@ -25,6 +26,8 @@ READERS: dict[str, type[Reader]] = {
     "odim": ODIMReader,
     "radolan": RadolanReader,
     "esri-ascii": ASCIIGridReader,
+    "taxibj": TaxiBJReader,
+    "germany": GermanyReader,
 }
 """Besides these, `pysteps:NAME` is any importer of pysteps."""
 PYSTEPS = "pysteps:"
@@ -48,6 +51,8 @@ def make_reader(name: str, options: Mapping[str, Any]) -> Reader:
     """
     if name.startswith(PYSTEPS):
         importer = name.removeprefix(PYSTEPS)
+        if "importer" in options:
+            raise SettingsError(f"--reader-options importer: the reader is {name} already")
         pysteps_importer("--reader", importer)
         return PystepsReader(importer, **{key: _number(value) for key, value in options.items()})
     if name not in READERS:
@@ -107,7 +112,7 @@ def _recognise_hdf5(path: Path) -> str:
         with h5py.File(path) as file:
             if "image1/image_data" in file and "overview" in file:
                 return "knmi"
-            if "what" in file and "object" in file["what"].attrs:
+            if "what" in file and file["what"].attrs.get("object") in (b"COMP", b"IMAGE", "COMP", "IMAGE"):
                 return "odim"
             is_netcdf = "_NCProperties" in file.attrs or any("DIMENSION_LIST" in item.attrs for item in file.values())
             return "netcdf" if is_netcdf else "hdf5"

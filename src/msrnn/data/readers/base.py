@@ -1,11 +1,13 @@
 """What a reader is, and how a damaged file is reported."""
 
 import gzip
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, ClassVar
@@ -16,6 +18,7 @@ import xarray as xr
 from PIL import Image
 
 from msrnn.settings import SettingsError
+from msrnn.units import UNITS
 
 AXES = ("time", "channel", "y", "x")
 GZIP_MAGIC = b"\x1f\x8b"
@@ -24,7 +27,6 @@ READ_ERRORS = (
     AttributeError,
     EOFError,
     LookupError,
-    MemoryError,
     OSError,
     RuntimeError,
     SyntaxError,
@@ -46,9 +48,13 @@ class DataError(SettingsError):
         kind: a short name for errors of the same kind, e.g. "damaged file".
     """
 
-    def __init__(self, kind: str, path: object, reason: str, fix: str) -> None:
-        super().__init__(f"{path}: {reason}; {fix}")
-        self.kind = kind
+    def __init__(self, kind: str, path: object = None, reason: str = "", fix: str = "") -> None:
+        if path is None:  # made again of the text of one that a worker raised
+            super().__init__(kind.strip().splitlines()[-1].partition("DataError: ")[2] or kind)
+            self.kind = "in a worker"
+        else:
+            super().__init__(f"{path}: {reason}; {fix}")
+            self.kind = kind
 
 
 @dataclass
@@ -144,6 +150,32 @@ def start_of(path: Path, size: int = 1024) -> bytes:
         return b""
 
 
+SPELLINGS = (
+    (r"mm\s*(/|per)\s*(h|hr|hour)|mm\s*\.?\s*(h|hr|hour)\^?-1", "mm/h"),
+    (r"mm|millimet(er|re)s?|kg\s*\.?\s*m\^?-2", "mm"),
+    (r"dbz", "dBZ"),
+    (r"1|", "1"),
+)
+"""What stands in attributes for one of `units.UNITS`."""
+
+
+def known_units(path: object, said: str) -> str:
+    """Units as this library spells them.
+
+    Raises:
+        DataError: it does not know them.
+    """
+    for spelling, units in SPELLINGS:
+        if re.fullmatch(spelling, said.strip(), re.IGNORECASE):
+            return units
+    raise DataError(
+        "unknown units",
+        path,
+        f"its units are {said!r}",
+        f"say which they are with --data.units or --units: {', '.join(UNITS)}",
+    )
+
+
 def with_channel(values: np.ndarray, key: tuple[Any, ...]) -> np.ndarray:
     """A slice of frames without an axis for channels, with one, sliced as `key` (time, channel, y, x) says."""
     time, channel, *_ = key
@@ -155,6 +187,7 @@ def one_by_one(values: np.ndarray) -> np.ndarray:
     return values[None, None] if values.ndim == 2 else values[None]
 
 
+@cache
 def evenly(first: float, step: float, count: int, axis: str, units: str, from_corner: bool = False) -> xr.Variable:
     """A projection coordinate with its CF attributes; or the distance from the lower left corner."""
     name = {"long_name": "distance from the lower left corner"} if from_corner else {}

@@ -1,6 +1,5 @@
 """NetCDF and Zarr through xarray, with the CF conventions."""
 
-import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,30 +8,18 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from msrnn.data.readers.base import AXES, STATISTICS, DataError, Header, Reader, Sliced, View, reading, with_channel
-from msrnn.units import UNITS
-
-SPELLINGS = (
-    (r"mm\s*(/|per)\s*(h|hr|hour)|mm\s*\.?\s*(h|hr|hour)\^?-1", "mm/h"),
-    (r"mm|millimet(er|re)s?|kg\s*\.?\s*m\^?-2", "mm"),
-    (r"dbz", "dBZ"),
-    (r"1|", "1"),
+from msrnn.data.readers.base import (
+    AXES,
+    STATISTICS,
+    DataError,
+    Header,
+    Reader,
+    Sliced,
+    View,
+    known_units,
+    reading,
+    with_channel,
 )
-"""What stands in attributes for one of `units.UNITS`."""
-
-
-def known_units(path: object, said: str) -> str:
-    """Units as this library spells them.
-
-    Raises:
-        DataError: it does not know them.
-    """
-    for spelling, units in SPELLINGS:
-        if re.fullmatch(spelling, said.strip(), re.IGNORECASE):
-            return units
-    raise DataError(
-        "unknown units", path, f"its units are {said!r}", f"say which they are: --data.units {' | '.join(UNITS)}"
-    )
 
 
 @dataclass(frozen=True)
@@ -57,8 +44,7 @@ class XarrayReader(Reader):
             if units is None and "units" in array.attrs:
                 units = known_units(path, str(array.attrs["units"]))
             interval = array.attrs.get("interval_minutes")
-            time = array["time"].values
-            times = {"M": "datetime64[ns]", "i": "int64"}.get(time.dtype.kind)
+            times = _times(path, array)
             coords = {
                 name: coord.variable.load()
                 for name, coord in array.coords.items()
@@ -66,15 +52,16 @@ class XarrayReader(Reader):
             }
             length, channel, y, x = (array.sizes.get(axis, 1) for axis in AXES)
             statistics = None
-            if all(name in data and data[name].shape == (length,) for name in STATISTICS):
+            if self.units is None and all(name in data and data[name].shape == (length,) for name in STATISTICS):
                 statistics = np.stack([data[name].values for name in STATISTICS], axis=1)
             header = Header(
                 (length, channel, y, x),
-                None if times is None else time.astype(times),
+                times,
                 units,
                 None if interval is None else float(interval),
                 coords=coords,
-                attrs={name: value for name, value in array.attrs.items() if name not in ("units", "interval_minutes")},
+                attrs={name: value for name, value in array.attrs.items() if name not in ("units", "interval_minutes")}
+                | {name: array.encoding[name] for name in ("grid_mapping",) if name in array.encoding},
                 statistics=statistics,
             )
             return [header] * array.sizes.get("sequence", 1)
@@ -125,6 +112,23 @@ class ZarrReader(XarrayReader):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*consolidated metadata", category=RuntimeWarning)
             return xr.open_dataset(path, engine="zarr", chunks=None, decode_coords="all")
+
+
+def _times(path: Path, array: xr.DataArray) -> np.ndarray | None:
+    """Times, or whole numbers; None, if there is no coordinate of time.
+
+    Raises:
+        DataError: they are neither.
+    """
+    if "time" not in array.coords:
+        return None
+    time = array["time"].values
+    if time.dtype.kind == "M":
+        return time.astype("datetime64[ns]")
+    if time.dtype.kind in "iu":
+        return time.astype(np.int64)
+    reason = f"its times are {type(time.flat[0]).__name__}, such as {time.flat[0]}"
+    raise DataError("no time", path, reason, "wanted: whole numbers, or times of the standard calendar (CF units)")
 
 
 def _take(array: xr.Variable, sequence: int, key: tuple[Any, ...]) -> np.ndarray:

@@ -10,7 +10,18 @@ import h5py
 import numpy as np
 
 from msrnn.data.readers.arrays import as_sequences, largest_value, scaled
-from msrnn.data.readers.base import DataError, Header, Reader, Sliced, View, evenly, one_by_one, reading, with_channel
+from msrnn.data.readers.base import (
+    DataError,
+    Header,
+    Reader,
+    Sliced,
+    View,
+    evenly,
+    known_units,
+    one_by_one,
+    reading,
+    with_channel,
+)
 from msrnn.data.readers.times import nanoseconds, time_in_name, times_from
 from msrnn.units import FLOOR_DBZ
 
@@ -54,10 +65,10 @@ class HDF5Reader(Reader):
             if stamps:
                 first = file[stamps[0][1]]
                 shape = (len(stamps), *one_by_one(np.empty(first.shape, bool)).shape[1:])
-                return [self._header(first, shape, nanoseconds([time for time, _ in stamps]))]
+                return [self._header(path, first, shape, nanoseconds([time for time, _ in stamps]))]
             array = self._only(path, file)
             count, shape = _layout(path, array.shape)
-            return [self._header(array, shape, _times(file, shape[0]))] * count
+            return [self._header(path, array, shape, _times(path, file, shape[0]))] * count
 
     def frames(self, path: Path) -> list[Sliced]:
         file = h5py.File(path)
@@ -80,9 +91,9 @@ class HDF5Reader(Reader):
 
         return [part(sequence) for sequence in range(count)]
 
-    def _header(self, array: h5py.Dataset, shape: tuple[int, ...], times: np.ndarray | None) -> Header:
+    def _header(self, path: Path, array: h5py.Dataset, shape: tuple[int, ...], times: np.ndarray | None) -> Header:
         attrs = array.attrs
-        units = self.units or (text(attrs["units"]) if "units" in attrs else None)
+        units = self.units or (known_units(path, text(attrs["units"])) if "units" in attrs else None)
         interval = number(attrs["interval_minutes"]) if "interval_minutes" in attrs else None
         largest = 1 if self.scale or "scale_factor" in attrs else largest_value(array.dtype, units)
         time, channel, y, x = shape
@@ -156,10 +167,16 @@ def _layout(path: Path, shape: tuple[int, ...]) -> tuple[int, tuple[int, int, in
     return count, (time, channel, y, x)
 
 
-def _times(file: h5py.File, length: int) -> np.ndarray | None:
+def _times(path: Path, file: h5py.File, length: int) -> np.ndarray | None:
     for name in ("time", "times", "date", "dates", "timestamp", "timestamps"):
         if name in file and isinstance(file[name], h5py.Dataset) and file[name].shape == (length,):
-            return times_from(file[name][()])
+            since = text(file[name].attrs["units"]) if "units" in file[name].attrs else ""
+            times = times_from(file[name][()], since)
+            if times is None:
+                reason = f"the numbers in {name} are no times, such as {file[name][0]}"
+                fix = "wanted: YYYYMMDDHHMM, ISO text, or the attribute units of CF, e.g. minutes since 2020-01-01"
+                raise DataError("no time", path, reason, fix)
+            return times
     return None
 
 
@@ -260,6 +277,9 @@ class ODIMReader(Reader):
 
     def _find(self, path: Path, file: h5py.File) -> tuple[h5py.Group, h5py.Group, str]:
         """The dataset group, its data group, and the quantity in it."""
+        kind = text(file["what"].attrs["object"])
+        if kind not in ("COMP", "IMAGE"):
+            raise DataError("other object", path, f"holds {kind}, not a composite", "grid it first, e.g. with wradlib")
         found: dict[str, tuple[h5py.Group, h5py.Group]] = {}
         for group in (item for name, item in sorted(file.items()) if name.startswith("dataset")):
             for data in (item for name, item in sorted(group.items()) if name.startswith("data")):

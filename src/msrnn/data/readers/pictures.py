@@ -7,12 +7,9 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from msrnn.data.readers.arrays import scaled
+from msrnn.data.readers.arrays import largest_value, scaled
 from msrnn.data.readers.base import GZIP_MAGIC, DataError, Header, Reader, Sliced, View, reading, unpacked
 from msrnn.data.readers.times import nanoseconds, time_in_name
-
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""ITU-R BT.601, as of PIL and ffmpeg."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +19,21 @@ class ImageReader(Reader):
     Args:
         pattern: of the time in the name, e.g. %Y%m%d_%H%M; by default a stamp of date and time is looked for.
         colour: "grey", or "rgb" for three channels.
+        units: of the pixels' numbers; by default they are scaled to [0, 1].
     """
 
     name: ClassVar[str] = "images"
     pattern: str = ""
     colour: str = "grey"
+    units: str | None = None
 
     def headers(self, path: Path) -> list[Header]:
         with reading(path, "a picture"), _picture(path) as image:
             count = getattr(image, "n_frames", 1)
             shape = (count, 3 if self.colour == "rgb" else 1, image.height, image.width)
-            largest = _largest(image)
+            largest = self._largest(image)
         time = _time_of_one(path, self.pattern) if count == 1 else None
-        return [Header(shape, None if time is None else nanoseconds([time]), "1", largest=largest)]
+        return [Header(shape, None if time is None else nanoseconds([time]), self.units, largest=largest)]
 
     def frames(self, path: Path) -> list[Sliced]:
         with _picture(path) as image:
@@ -48,12 +47,13 @@ class ImageReader(Reader):
         """(channel, y, x) in [0, 1]"""
         if self.colour == "rgb" or image.mode in ("P", "RGB", "RGBA", "CMYK", "YCbCr", "LA", "PA", "1"):
             image = image.convert("RGB" if self.colour == "rgb" else "L")
-        pixels = np.asarray(image, np.float32) / (255 if image.mode in ("L", "RGB") else _largest(image))
+        pixels = np.asarray(image, np.float32) / self._largest(image)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
-
-def _largest(image: Image.Image) -> int:
-    return 65535 if image.mode.startswith("I") else 1 if image.mode == "F" else 255
+    def _largest(self, image: Image.Image) -> int:
+        if self.units not in (None, "1") or image.mode == "F":
+            return 1
+        return 65535 if image.mode.startswith("I") else 255
 
 
 def _picture(path: Path) -> Image.Image:
@@ -83,20 +83,24 @@ class VideoReader(Reader):
 
     Args:
         colour: "grey", or "rgb" for three channels.
+        units: of the pixels' numbers; by default they are scaled to [0, 1].
     """
 
     name: ClassVar[str] = "video"
     colour: str = "grey"
+    units: str | None = None
 
     def headers(self, path: Path) -> list[Header]:
-        shape = self._decode(path).shape
+        pixels = self._decode(path)
         channels = 3 if self.colour == "rgb" else 1
-        return [Header((shape[0], channels, shape[1], shape[2]), units="1", largest=255)]
+        largest = largest_value(pixels.dtype, self.units)
+        return [Header((len(pixels), channels, *pixels.shape[1:3]), units=self.units, largest=largest)]
 
     def frames(self, path: Path) -> list[Sliced]:
         pixels = self._decode(path)  # uint8: a quarter of float32
         frames = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
-        return [View(frames.shape, lambda key: scaled(frames[key], 255), frames.nbytes)]
+        largest = largest_value(pixels.dtype, self.units)
+        return [View(frames.shape, lambda key: scaled(frames[key], largest), frames.nbytes)]
 
     def _decode(self, path: Path) -> np.ndarray:
         """(time, y, x) or (time, y, x, 3), uint8"""

@@ -23,7 +23,7 @@ RADAR_EXTRA = 'pip install "msrnn[radar]"'
 
 @dataclass(frozen=True)
 class RadolanReader(Reader):
-    """DWD's RADOLAN composites (binary): RX in dBZ, all others in mm; of analyses and of nowcasts (RE, RV, ...).
+    """DWD's RADOLAN composites (binary), of analyses and of nowcasts: `RADOLAN_UNITS` has the products.
 
     The first row is the northernmost.
     """
@@ -35,25 +35,29 @@ class RadolanReader(Reader):
             _, attrs = self._read(path, loaddata=False)
             height, width = attrs["nrow"], attrs["ncol"]
             time = np.datetime64(attrs["datetime"]) + np.timedelta64(int(attrs.get("predictiontime", 0)), "m")
-            reflectivity = attrs["producttype"] in REFLECTIVITY
+            product = str(attrs["producttype"])
+            if product not in RADOLAN_UNITS:
+                fix = f"known are {', '.join(RADOLAN_UNITS)}"
+                raise DataError("other product", path, f"holds the product {product}", fix)
+            units = RADOLAN_UNITS[product]
             return [
                 Header(
                     (1, 1, height, width),
                     nanoseconds([time]),
-                    "dBZ" if reflectivity else "mm",
-                    None if reflectivity else attrs["intervalseconds"] / 60,
+                    units,
+                    attrs["intervalseconds"] / 60 if units == "mm" else None,
                     coords=_radolan_coords(height, width),
                     attrs={
                         "projection": RADOLAN_PROJECTION,
                         "institution": "DWD",
-                        "product": str(attrs["producttype"]),
+                        "product": product,
                     },
                 )
             ]
 
     def frames(self, path: Path) -> list[Sliced]:
         values, attrs = self._read(path)
-        if attrs["producttype"] in REFLECTIVITY:
+        if RADOLAN_UNITS[attrs["producttype"]] == "dBZ":
             values = values / 2 - 32.5  # RVP6 units
         return [one_by_one(np.asarray(values[::-1], np.float32))]
 
@@ -67,7 +71,16 @@ class RadolanReader(Reader):
         return values, attrs
 
 
-REFLECTIVITY = ("RX", "WX", "EX", "PG", "FX", "FZ")
+SUMS = (
+    "RY", "RW", "RH", "RB", "RL", "RU", "RS", "RQ", "RV", "RZ", "EY", "EZ", "EW", "EB", "EH", "YW",
+    "SF", "SH", "SQ", "D2", "D3", "S2", "S3", "W1", "W2", "W3", "W4",
+)  # fmt: skip
+RADOLAN_UNITS = (
+    dict.fromkeys(("RX", "WX", "EX", "WN"), "dBZ")
+    | dict.fromkeys(SUMS, "mm")
+    | {"RE": "1"}  # the solid share of precipitation
+)
+"""Products to units; reflectivity comes in steps of half a dB from -32.5 dBZ."""
 _GRIDS = {(900, 900): (-523_462.0, -4_658_645.0), (1200, 1100): (-543_462.0, -4_808_645.0)}
 """(rows, columns) to the lower left corner, x and y in metres (DWD, RADOLAN composites on the sphere)."""
 

@@ -1,0 +1,71 @@
+"""HDF5 of the paper's data sets."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import h5py
+import numpy as np
+
+from msrnn.data.readers.base import DataError, Header, Reader, Sliced, View, reading
+from msrnn.data.readers.hdf5 import HDF5Reader
+
+TAXIBJ_SLOTS = 48
+"""Half hours of a day."""
+
+
+@dataclass(frozen=True)
+class TaxiBJReader(Reader):
+    """TaxiBJ's HDF5 (Zhang et al. 2017): `data` (time, 2, 32, 32), `date` YYYYMMDDSS with slots SS from 01 to 48.
+
+    Days of which a slot is missing, or comes twice, are left out.
+    """
+
+    name: ClassVar[str] = "taxibj"
+
+    def headers(self, path: Path) -> list[Header]:
+        with reading(path, "TaxiBJ HDF5"), h5py.File(path) as file:
+            times, places = _complete_days(file["date"][()])
+            _, channel, y, x = file["data"].shape
+        if not len(places):
+            raise DataError("no complete day", path, "has no day with all 48 slots", "fetch it again")
+        return [Header((len(places), channel, y, x), times, "1")]
+
+    def frames(self, path: Path) -> list[Sliced]:
+        with h5py.File(path) as file:
+            _, places = _complete_days(file["date"][()])
+            data = file["data"][()][places]
+        return [View(data.shape, lambda key: data[key], data.nbytes)]
+
+
+def _complete_days(dates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Times of the slots of complete days, rising, and where they are."""
+    texts = [date.decode() if isinstance(date, bytes) else str(date) for date in dates.tolist()]
+    days = np.array([np.datetime64(f"{t[:4]}-{t[4:6]}-{t[6:8]}", "ns") for t in texts])
+    slots = np.array([int(t[8:10]) for t in texts])
+    order = np.lexsort((slots, days))
+    complete = []
+    for day in np.unique(days):
+        of_day = order[days[order] == day]
+        if np.array_equal(slots[of_day], np.arange(1, TAXIBJ_SLOTS + 1)):
+            complete.append(of_day)
+    places = np.concatenate(complete) if complete else np.empty(0, np.int64)
+    return days[places] + (slots[places] - 1) * np.timedelta64(30, "m"), places
+
+
+@dataclass(frozen=True)
+class GermanyReader(HDF5Reader):
+    """DWD's RY in HDF5: mm in five minutes, integers in 1/100 mm; what is negative is missing."""
+
+    name: ClassVar[str] = "germany"
+
+    def headers(self, path: Path) -> list[Header]:
+        return [Header(h.shape, h.times, "mm", 5.0, coords=h.coords) for h in super().headers(path)]
+
+    def _values(self, array: h5py.Dataset, stored: np.ndarray) -> np.ndarray:
+        values = np.asarray(stored, np.float64)
+        missing = values < 0
+        if array.dtype.kind in "iu":
+            missing |= values >= np.iinfo(array.dtype).max
+            values = values / 100
+        return np.where(missing, np.nan, values)
