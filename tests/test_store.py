@@ -89,6 +89,27 @@ def test_bad_frames_are_left_out_and_listed(knmi, tmp_path):
     np.testing.assert_allclose(sequence.values[known][:, 0], whole, rtol=1e-6)
 
 
+@pytest.mark.parametrize("damage", ["truncated", "gone"])
+def test_a_damaged_store_is_not_read_as_missing(knmi, tmp_path, damage):
+    """Frames 64 to 127 lie in its second shard; Zarr takes a file that is gone for missing values."""
+    path = tmp_path / "rain.zarr"
+    convert(open_archive(knmi), path)
+    shard = path / "rain_amount" / "c" / "1" / "0" / "0" / "0"
+    if damage == "gone":
+        shard.unlink()
+    else:
+        shard.write_bytes(shard.read_bytes()[:-40])
+    (sequence,) = open_archive(path).sequences
+    np.testing.assert_allclose(sequence[:64].values[:, 0], RAIN[:64], rtol=1e-6)
+    for frames in (slice(60, 70), 64):
+        with pytest.raises(SettingsError, match=r"rain.zarr: (cannot be read as zarr|the chunks of 64 frames are gone)"):
+            _ = sequence[frames].values
+    archive = open_archive(path, skip_bad=True)
+    (statistics,) = archive.scan()
+    assert np.flatnonzero(np.isnan(statistics[:, 0])).tolist() == list(range(64, 128))
+    assert len(archive.skipped) == 64
+
+
 def test_resized_by_area_mean_in_mm_h(tmp_path):
     dbz = np.where(np.random.default_rng(0).random((3, 4, 6)) < 0.5, -32.0, 30.0)
     formats.dataset(dbz, "dBZ").to_netcdf(tmp_path / "dbz.nc", engine="h5netcdf")

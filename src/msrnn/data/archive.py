@@ -192,7 +192,7 @@ def open_archive(
         stored = [header.statistics for header in known if header.statistics is not None]
         if len(stored) == len(known):
             statistics.append(np.concatenate(stored)[order])
-    if len(statistics) == len(archive.sequences):
+    if len(statistics) == len(archive.sequences) and not skip_bad:  # what is bad is found by reading it
         archive.statistics = statistics
     return archive
 

@@ -46,7 +46,6 @@ def inspect(
         SettingsError: nothing can be read.
     """
     archive = open_archive(where, reader, options, units, interval_minutes, skip_bad=True)
-    archive.statistics = None  # what a store says of itself may be out of date
     statistics = np.concatenate(archive.scan())
     errors = {
         kind: (count, str(next(error for error in archive.skipped if error.kind == kind)))

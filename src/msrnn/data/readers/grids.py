@@ -113,6 +113,35 @@ class ZarrReader(XarrayReader):
             warnings.filterwarnings("ignore", message=".*consolidated metadata", category=RuntimeWarning)
             return xr.open_dataset(path, engine="zarr", chunks=None, decode_coords="all")
 
+    def frames(self, path: Path) -> list[Sliced]:
+        views = super().frames(path)
+        gone = _gone(path, self._array(path, data := self._open(path)), data)
+        return [_without(view, gone, path) for view in views] if gone.any() else views
+
+
+def _gone(path: Path, array: xr.DataArray, data: xr.Dataset) -> np.ndarray:
+    """(time,) bool: frames of a store of ours that have values, and whose file is gone; Zarr reads them as missing."""
+    valid = data["valid"].values > 0 if "valid" in data else np.zeros(array.sizes["time"], bool)
+    shard = array.encoding.get("shards")
+    gone = np.zeros(len(valid), bool)
+    if shard is None or shard[1:] < array.shape[1:]:
+        return gone
+    for number, start in enumerate(range(0, len(valid), shard[0])):
+        frames = slice(start, start + shard[0])
+        gone[frames] = valid[frames] & (not (path / str(array.name) / "c" / f"{number}/0/0/0").is_file())
+    return gone
+
+
+def _without(view: Sliced, gone: np.ndarray, path: Path) -> View:
+    """Frames of which those that are `gone` cannot be read."""
+
+    def take(key: tuple[Any, ...]) -> Any:
+        if gone[key[0]].any():
+            raise DataError("damaged file", path, f"the chunks of {gone.sum()} frames are gone", "convert it again")
+        return view[key]
+
+    return View(view.shape, take)
+
 
 def _times(path: Path, array: xr.DataArray) -> np.ndarray | None:
     """Times, or whole numbers; None, if there is no coordinate of time.
