@@ -106,9 +106,9 @@ def write_images(folder, pixels, name="frame{:d}.png"):
 
 
 def write_pgm(path, pixels):
-    """As FMI does: comments in the header; gzipped."""
+    """As some weather services do: comments in the header; gzipped."""
     height, width = pixels.shape
-    head = f"P5\n# obstime 202005011200\n# projection radar {{\n# type stereographic\n# }}\n{width} {height}\n255\n"
+    head = f"P5\n# made 202005011200\n# projection radar {{\n# type stereographic\n# }}\n{width} {height}\n255\n"
     path.write_bytes(gzip.compress(head.encode() + pixels.tobytes()))
 
 

@@ -55,12 +55,18 @@ def test_evaluate(run, capsys):
     assert "3 sequences; 2 frames given, 2 scored" in table
     assert (run / "scores.txt").read_text() == table
     rows = (run / "scores.csv").read_text().splitlines()
-    assert rows[0] == "model,score,threshold_mm_h,lead,value"
-    assert len(rows) == 1 + 3 * 4 * 3
+    assert rows[0] == "model,score,threshold,window,lead,value,low,high,n,skill"
+    assert len(rows) == 1 + (3 + 2) * 8 * 3  # models and differences, scores, leads
     main(["evaluate", str(run), "--device=cpu", "--horizon=4", "--data.test-samples", "2", "--data.digits.size=20x16"])
     assert "2 sequences; 2 frames given, 4 scored" in capsys.readouterr().out
     assert (run / "scores.txt").read_text() == table
     assert (run / "scores-horizon=4-test_samples=2-size=20x16.csv").is_file()
+    options = ["--protocol=paper", "--baselines", "persistence", str(run), "--thresholds", "0.5", ".7", "--windows=3,5"]
+    main(["evaluate", str(run), "--device=cpu", *options])
+    said = capsys.readouterr().out
+    assert "Protocol paper" in said
+    assert "fss 0.7, 5 px" in said
+    assert f"run2: {run}" in said
 
 
 def test_evaluate_on_the_fixed_file(run, tmp_path, capsys):

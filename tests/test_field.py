@@ -81,17 +81,17 @@ def sequence(units="mm/h", channels=1, spacing=1000.0, names=None, **attrs):
 )
 def test_what_cannot_be_made_the_fields_is_refused(given, step, message):
     field = Field(units="mm/h", step_minutes=5.0, spacing=(1000.0, 1000.0), names=("rain",), normalisation="rain")
-    field.check("x.nc", sequence("dBZ", names=["rain"]), 5.0, (1000.0, 1000.0))
-    field.check("x.nc", sequence("mm", interval_minutes=5.0), None, None)
-    spacing = tuple(abs(float(given[axis].diff(axis)[0])) for axis in ("y", "x"))
+    field.check("x.nc", Field.of_sequence(sequence("dBZ", names=["rain"]), 5.0))
+    field.check("x.nc", Field.of_sequence(sequence("mm", interval_minutes=5.0)))
+    field.check("x.nc", Field.of_sequence(sequence(spacing=500.0), 5.0, size=(2, 2.5)))
     with pytest.raises(DataError, match=message):
-        field.check("x.nc", given, step, spacing)
+        field.check("x.nc", Field.of_sequence(given, step))
 
 
 def test_another_interval_of_mm_is_refused():
     hourly = Field(units="mm", interval_minutes=60.0, normalisation="rain")
     with pytest.raises(DataError, match="its interval of mm: 5 min; the model's: 60 min"):
-        hourly.check("x.nc", sequence("mm", interval_minutes=5.0), None, None)
+        hourly.check("x.nc", Field.of_sequence(sequence("mm", interval_minutes=5.0)))
 
 
 def test_through_yaml():

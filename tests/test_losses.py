@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from conftest import frames
-from msrnn.training.losses import LOSSES, gdl, mse, paper, pixel_weights, rain_weights
-from msrnn.units import RAIN_WEIGHTS, Z_R, pixel_from_rate
+from msrnn.training.losses import LOSSES, gdl, mse, paper, pixel_weights
+from msrnn.units import RAIN_WEIGHTS, Z_R, pixel_from_rate, rain_weights
 
 
 def test_paper():

@@ -124,9 +124,7 @@ def test_zarr_and_its_variables(tmp_path):
     with pytest.raises(DataError, match=r"2 variables of 3 to 5 axes; choose one: .*variable=rain \| wind"):
         open_archive(tmp_path / "two.zarr")
     formats.dataset(RAIN, "K").to_netcdf(tmp_path / "heat.nc", engine="h5netcdf")
-    with pytest.raises(
-        DataError, match=r"heat.nc: its units are 'K'; say which they are with --data.units or --units: mm/h"
-    ):
+    with pytest.raises(DataError, match=r"heat.nc: its units are 'K'; convert them to one of mm/h"):
         open_archive(tmp_path / "heat.nc")
     check(tmp_path / "heat.nc", RAIN, "1", "netcdf", units="1")
     formats.dataset(RAIN, "K").to_zarr(tmp_path / "heat.zarr", consolidated=False)
@@ -387,6 +385,58 @@ def test_a_truncated_chunk_of_a_zarr_store(tmp_path):
     fails(tmp_path / "rain.zarr", "rain.zarr: cannot be read as zarr")
 
 
+@pytest.mark.parametrize(("units", "value"), [("mm/h", -9999), ("mm/h", 1e20), ("dBZ", -9999)])
+def test_numbers_that_can_be_no_rain(tmp_path, units, value):
+    """What stands for missing without saying so is not no rain."""
+    values = RAIN.copy()
+    values[2, :3] = value
+    formats.dataset(values, units).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    fails(tmp_path / "rain.nc", f"rain.nc: 30 pixels of a frame are no {units}, such as {value:g}", "missing=...")
+    (statistics,) = open_archive(tmp_path / "rain.nc", options={"missing": str(value)}).scan()
+    assert statistics[2, 0] == pytest.approx(1 - 3 / 8)
+    np.save(tmp_path / "rain.npy", values)
+    (statistics,) = open_archive(tmp_path / "rain.npy", options={"missing": str(value)}, units=units).scan()
+    assert statistics[2, 0] == pytest.approx(1 - 3 / 8)
+
+
+def test_a_picture_that_is_left_out_is_a_gap(tmp_path):
+    for k, pixels in enumerate(PIXELS):
+        formats.write_pgm(tmp_path / f"frame{k}.pgm", pixels)
+    (tmp_path / "frame3.pgm").write_text("no picture")
+    archive = open_archive(tmp_path, "images", skip_bad=True)
+    assert archive.times[0].tolist() == [0, 1, 2, 4, 5]
+
+
+def test_bytes_of_netcdf_are_divided_by_their_range(tmp_path):
+    pixels = xr.DataArray(PIXELS.astype(np.uint8), dims=("time", "y", "x"), name="frames")
+    pixels.to_netcdf(tmp_path / "frames.nc", engine="h5netcdf")
+    (sequence,) = open_archive(tmp_path / "frames.nc").sequences
+    np.testing.assert_allclose(sequence.values[:, 0], PIXELS.astype(np.uint8) / 255, rtol=1e-6)
+
+
+def test_times_that_are_none_or_too_few(tmp_path):
+    data = formats.dataset(RAIN)
+    times = data["time"].values.copy()
+    times[1] = np.datetime64("NaT")
+    data.assign_coords(time=times).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    fails(tmp_path / "rain.nc", f"1 of its {len(RAIN)} times are missing")
+    with h5py.File(tmp_path / "rain.h5", "w") as file:
+        file["rain"] = RAIN
+        file["time"] = np.arange(len(RAIN) - 1) + 1_600_000_000
+    fails(tmp_path / "rain.h5", f"has {len(RAIN)} frames and {len(RAIN) - 1} in time")
+
+
+def test_units_and_interval_that_nothing_else_says(tmp_path):
+    formats.dataset(RAIN, "mm").to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    fails(tmp_path / "rain.nc", "its units are mm, and nothing says of which interval")
+    (sequence,) = open_archive(tmp_path / "rain.nc", otherwise=("mm/h", 5.0)).sequences
+    assert (sequence.attrs["units"], sequence.attrs["interval_minutes"]) == ("mm", 5)
+    with pytest.raises(SettingsError, match="--interval-minutes -5: must be positive"):
+        open_archive(tmp_path / "rain.nc", interval_minutes=-5.0)
+    (tmp_path / "empty.tar").mkdir()
+    fails(tmp_path / "empty.tar", "nothing is in it")
+
+
 def test_numbers_that_are_no_data(tmp_path):
     np.save(tmp_path / "text.npy", np.array([["a"]]))
     fails(tmp_path / "text.npy", "holds <U1", "numbers are needed")
@@ -395,13 +445,13 @@ def test_numbers_that_are_no_data(tmp_path):
     np.save(tmp_path / "infinite.npy", np.full((3, 4, 4), np.inf))
     fails(tmp_path / "infinite.npy", "a frame holds 16 infinite numbers")
     (tmp_path / "empty").mkdir()
-    fails(tmp_path / "empty", "no file: is no format that is known")
+    fails(tmp_path / "empty", "empty: nothing is in it")
     fails(tmp_path / "nothing", "there is no such file or folder")
     fails(tmp_path / "*.tif", "no file matches this pattern")
     (tmp_path / "video.avi").write_bytes(b"RIFF\0\0\0\0AVI LIST")
     fails(tmp_path / "video.avi", "cannot be read as video")
     formats.dataset(RAIN, "mm").to_netcdf(tmp_path / "sum.nc", engine="h5netcdf")
-    fails(tmp_path / "sum.nc", "nothing says of which interval", "--data.interval-minutes")
+    fails(tmp_path / "sum.nc", "nothing says of which interval", "--interval-minutes")
     _, sequence = only(tmp_path / "sum.nc", interval_minutes=10)
     assert sequence.attrs["interval_minutes"] == 10
 

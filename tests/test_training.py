@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 
 import msrnn
 from msrnn.data import open_data
-from msrnn.evaluation import evaluate
 from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings, SettingsError
 from msrnn.training.loading import TrainingBatches, training_loader
 from msrnn.training.module import Training, learning_rate_factor
@@ -363,34 +362,3 @@ def test_predict(finished):
 def test_frames_that_cannot_be_predicted_from(finished, frames, message):
     with pytest.raises(ValueError, match=message):
         msrnn.load(finished.path, device="cpu").predict(frames)
-
-
-def test_evaluation_beside_baselines(finished):
-    settings = small()
-    predictor = msrnn.load(finished.path, device="cpu")
-    evaluation = evaluate(predictor, settings, batch_size=2)
-    test = open_data(settings.data, 2, 2, 0).held_out("test")
-    truth = np.stack([test[number].numpy() for number in range(5)])
-    last, future = truth[:, 1:2], truth[:, 2:]
-    model = np.stack([predictor.predict(sequence[:2]) for sequence in truth])
-    for name, forecast in (
-        ("model", model),
-        ("persistence", last),
-        ("best constant image", future.mean(axis=(0, 1))),
-    ):
-        scores = evaluation.scores[name]
-        np.testing.assert_allclose(scores["mse"], ((forecast - future) ** 2).mean(axis=(0, 2, 3, 4)), rtol=1e-5)
-        np.testing.assert_allclose(scores["mae"], np.abs(forecast - future).mean(axis=(0, 2, 3, 4)), rtol=1e-5)
-    again = evaluate(predictor, settings, batch_size=5)
-    for name, scores in evaluation.scores.items():
-        for score, values in scores.items():
-            np.testing.assert_allclose(again.scores[name][score], values, rtol=1e-3)
-
-
-def test_the_table_is_at_most_80_columns_wide(finished):
-    evaluation = evaluate(msrnn.load(finished.path, device="cpu"), small(horizon=12))
-    lines = evaluation.table().splitlines()
-    assert max(map(len, lines)) <= 80
-    assert lines[2].split()[0] == "1"
-    assert float(lines[2].split()[1]) == pytest.approx(evaluation.scores["model"]["mse"][0], abs=6e-5)
-    assert lines[14].startswith("mean")

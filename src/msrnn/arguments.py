@@ -18,8 +18,8 @@ NAMED = ("--model", "--data")
 READER_OPTIONS = ("--reader_options", "--data.reader_options")
 """Options that take KEY=VALUE, several at once."""
 SIZES = ("--data.size", "--data.crop", "--data.digits.size", "--size")
-NUMBERS = (*SIZES, "--data.shares", "--data.z_r", "--data.digits.speed", "--model.scales")
-LISTS = dict.fromkeys(NUMBERS, r"[\d.]+") | {"--data.actions": r"[a-z]+"}
+NUMBERS = (*SIZES, "--thresholds", "--windows", "--data.shares", "--data.z_r", "--data.digits.speed", "--model.scales")
+LISTS = dict.fromkeys(NUMBERS, r"[\d.]+") | {"--data.actions": r"[a-z]+", "--baselines": r"[^-\[].*"}
 """Options that take several values, and what each of these looks like."""
 
 

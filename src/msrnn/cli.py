@@ -4,9 +4,10 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msrnn
 from msrnn.arguments import Parser, add_data_overrides, add_run_settings, normalised, run_settings, settings_from
@@ -19,16 +20,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     What was asked and is not possible ends with one line on standard error and exit code 2; a training that cannot go
     on with 1; Ctrl-C with 130.
     """
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        _run(normalised(sys.argv[1:] if argv is None else argv))
+        _run(normalised(argv))
     except (SettingsError, OSError) as error:
-        _leave(error, 2)
+        _leave(_as_typed(str(error), argv[0]), 2)
     except UnicodeDecodeError:
         _leave("--config: that is no YAML file", 2)
     except FloatingPointError as error:
         _leave(error, 1)
     except KeyboardInterrupt as error:
         _leave(error, 130)
+
+
+def _as_typed(message: str, command: str) -> str:
+    """Options that a message about files advises, as the command knows them."""
+    if command not in ("train", "evaluate"):
+        return message
+    return re.sub(r"(?<!\S)--(skip-bad|reader-options|reader|units|interval-minutes)\b", r"--data.\1", message).replace(
+        "--data.skip-bad", "--data.skip-bad true"
+    )
 
 
 def _leave(error: BaseException | str, code: int) -> None:
@@ -133,14 +144,19 @@ def evaluate(
     context: int | None = None,
     horizon: int | None = None,
     split: Split = "test",
+    protocol: Literal["forecast", "paper"] = "forecast",
+    baselines: tuple[str, ...] | None = None,
+    thresholds: tuple[float, ...] | None = None,
+    windows: tuple[int, ...] = (5, 15, 45),
+    lpips: bool = False,
     batch_size: int | None = None,
     workers: int = 0,
     device: Device = "auto",
 ) -> None:
-    """Score a trained model on held-out sequences, beside persistence and the best constant image.
+    """Score a trained model on held-out sequences, beside persistence, extrapolation and the like.
 
-    Prints a table per lead time and leaves it, and every number, in the run directory: scores.txt and scores.csv, with
-    what differs from the training in the name.
+    Prints a table and leaves it, and every number, in the run directory: scores.txt, scores.csv and scores.json, with
+    what differs from the default in the name.
 
     Args:
         run: The run directory.
@@ -148,6 +164,14 @@ def evaluate(
         context: Frames that are given. Default: as in training.
         horizon: Frames that are predicted. Default: as in training.
         split: Which sequences.
+        protocol: forecast: the frames after the context, clipped to the valid range; paper: all but the first, those
+            of the context forecast from true ones, not clipped, as MS-RNN's released code does.
+        baselines: Of persistence, constant, extrapolation, and directories of earlier runs. Default: persistence and,
+            for rain, extrapolation, else constant (the best constant image).
+        thresholds: An event is a pixel at or above it, in mm/h for rain, else in the data's units. Default: 0.5 2 5 10
+            30 for rain, none for other data.
+        windows: Edges of the windows of the fractions skill score, in pixels.
+        lpips: Score LPIPS too; needs torchvision and, the first time, a network.
         batch_size: Sequences at a time. Default: 16, or fewer of large frames.
         workers: Processes that make batches.
         device: Where to compute.
@@ -156,6 +180,7 @@ def evaluate(
         raise SettingsError(f"--batch-size {batch_size}: must be at least 1")
     if workers < 0:
         raise SettingsError(f"--workers {workers}: must not be negative")
+    from msrnn.evaluation import Scoring
     from msrnn.evaluation import evaluate as score
     from msrnn.predictor import load
     from msrnn.rundir import RunDirectory
@@ -168,8 +193,11 @@ def evaluate(
         stored |= {"validation_from": None, "test_from": None}  # these are the training archive's
     given = data | ({"digits": stored["digits"] | data["digits"]} if "digits" in data else {})
     settings = settings_from(document | changes | {"data": stored | given})
-    evaluation = score(load(run, device), settings, split, batch_size, workers)
-    changes |= data | data.get("digits", {}) | ({} if split == "test" else {"split": split})
+    scoring = Scoring(split, protocol, baselines, thresholds, windows, lpips)
+    evaluation = score(load(run, device), settings, scoring, batch_size, workers)
+    default = asdict(Scoring())
+    changes |= data | data.get("digits", {})
+    changes |= {name: value for name, value in asdict(scoring).items() if value != default[name]}
     differs = "".join(f"-{key}={_in_a_name(value)}" for key, value in changes.items() if key != "digits")
     evaluation.save(directory.path / f"scores{differs}")
     sys.stdout.write(evaluation.table())
@@ -273,8 +301,8 @@ def convert(
 
     archive = open_archive(path, reader, reader_options, units, interval_minutes, skip_bad)
     make_store(archive, Path(to), size)
-    for error in archive.skipped:
-        sys.stderr.write(f"skipped: {error}\n")
+    for line in archive.skipped_lines:
+        sys.stderr.write(f"skipped: {line}\n")
     frames = sum(map(len, archive.sequences))
     sys.stderr.write(f"{to}: {frames} frames, {len(archive.skipped)} skipped; next: msrnn train --data {to}\n")
 

@@ -1,179 +1,295 @@
 """A trained model's scores on held-out sequences, beside what a forecast has to beat."""
 
-import csv
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from msrnn.data import open_data
-from msrnn.files import written
-from msrnn.predictor import Predictor
-from msrnn.scores import RAIN_SCORES, Contingency, ForecastScores, scoring_device
-from msrnn.settings import RunSettings, Split
+from msrnn.baselines import Contender, Task, constant, extrapolation, of_model, persistence
+from msrnn.data import Field, open_data
+from msrnn.predictor import Predictor, load
+from msrnn.scores import (
+    LPIPS,
+    PERFECT,
+    BalancedErrors,
+    Contingency,
+    FractionsSkill,
+    FrameScores,
+    PixelErrors,
+    Score,
+    SummedScores,
+    scoring_device,
+)
+from msrnn.scores.bootstrap import LEAST_BLOCKS, RESAMPLES, block_weights, interval
+from msrnn.scores.evaluation import (
+    ALL,
+    CONSTANT,
+    EXTRAPOLATION,
+    MODEL,
+    PERSISTENCE,
+    PHYSICAL,
+    Evaluation,
+    Row,
+    resample_key,
+)
+from msrnn.settings import RunSettings, SettingsError, Split
 from msrnn.training.loading import evaluation_loader
-from msrnn.units import RAIN_WEIGHTS
+from msrnn.units import RAIN_WEIGHTS, ZR
 
 THRESHOLDS_MM_H = tuple(rate for rate, _ in RAIN_WEIGHTS)
+WINDOWS = (5, 15, 45)
+"""Edges of the fractions skill score's windows in pixels."""
 BATCH_NUMBERS = 20_000_000
 """Numbers in a batch, about."""
-MODEL, PERSISTENCE, CONSTANT = "model", "persistence", "best constant image"
-SHORT = {MODEL: "model", PERSISTENCE: "pers.", CONSTANT: "const"}
+BASELINES = {"persistence": PERSISTENCE, "constant": CONSTANT, "extrapolation": EXTRAPOLATION}
+"""What settings call them, and what tables do."""
+Scores = list[tuple[bool, SummedScores]]
+"""Of a model: whether the score is of physical values, rather than of frames in [0, 1]; and the score."""
+Batches = Iterator[tuple[Tensor, Tensor, Tensor]]
+"""Values, the network's frames, and which pixels are valid."""
 
 
 @dataclass
-class Evaluation:
-    """Scores per lead time of a model and of its baselines on the same sequences."""
+class Scoring:
+    """How forecasts are scored.
 
-    scores: dict[str, dict[str, np.ndarray]]
-    """model -> score -> (horizon,)"""
-    protocol: str
-    """What was scored, and how."""
-    counts: dict[str, Tensor] = field(default_factory=dict)
-    """model -> (4, threshold, horizon) int64: hits, misses, false alarms, correct negatives; of rain alone."""
-    thresholds_mm_h: tuple[float, ...] = ()
+    Args:
+        split: which sequences.
+        protocol: "forecast": the frames after the context, clipped to the valid range. "paper": all frames but the
+            first, those of the context forecast from the true ones before them, and not clipped, as MS-RNN's released
+            code does.
+        baselines: keys of `BASELINES`, and run directories; by default persistence and, for rain, extrapolation, else
+            the best constant image.
+        thresholds: of events, in mm/h for rain, else in the data's own units; by default `THRESHOLDS_MM_H` for rain,
+            and none for other data.
+        windows: of the fractions skill score, in pixels.
+        lpips: score LPIPS too.
 
-    def table(self) -> str:
-        """All scores per lead time and their means, at most 80 columns wide."""
-        names, models = ForecastScores.names, list(self.scores)
-        columns = [self.scores[model][name] for name in names for model in models]
-        rows = [(str(lead), [column[lead - 1] for column in columns]) for lead in range(1, len(columns[0]) + 1)]
-        rows.append(("mean", [column.mean() for column in columns]))
-        text = _table([name.upper() for name in names], models, "lead", rows)
-        if self.counts:
-            leads = [
-                [RAIN_SCORES["csi"](self.counts[model])[number].numpy() for model in models]
-                for number in range(len(self.thresholds_mm_h))
-            ]
-            rows = [
-                (str(lead), [values[lead - 1] for of_threshold in leads for values in of_threshold])
-                for lead in range(1, len(columns[0]) + 1)
-            ]
-            rows.append(("mean", [values.mean() for of_threshold in leads for values in of_threshold]))
-            heads = [f"{threshold:g} mm/h" for threshold in self.thresholds_mm_h]
-            text += "\nCSI\n" + _table(heads, models, "lead", rows)
-            pooled = {model: counts.sum(dim=-1) for model, counts in self.counts.items()}
-            rows = [
-                (
-                    f"{threshold:g}",
-                    [float(score(pooled[m])[number]) for score in RAIN_SCORES.values() for m in models],
-                )
-                for number, threshold in enumerate(self.thresholds_mm_h)
-            ]
-            text += "\nAll leads pooled\n" + _table([name.upper() for name in RAIN_SCORES], models, "mm/h", rows)
-        return f"{text}\n{self.protocol}\n"
+    Raises:
+        SettingsError: a setting is not possible.
+    """
 
-    def save(self, path: Path) -> None:
-        """`path`.txt: the table; `path`.csv: long form, model, score, threshold in mm/h, lead, value.
+    split: Split = "test"
+    protocol: Literal["forecast", "paper"] = "forecast"
+    baselines: tuple[str, ...] | None = None
+    thresholds: tuple[float, ...] | None = None
+    windows: tuple[int, ...] = WINDOWS
+    lpips: bool = False
 
-        Lead 0 is the mean over leads; of scores with a threshold, the score of the counts of all leads.
-        """
-        with written(path.with_name(f"{path.name}.txt")) as partial:
-            partial.write_text(self.table())
-        with written(path.with_name(f"{path.name}.csv")) as partial, partial.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("model", "score", "threshold_mm_h", "lead", "value"))
-            for model, scores in self.scores.items():
-                for name, values in scores.items():
-                    writer.writerow((model, name, "", 0, values.mean()))
-                    writer.writerows((model, name, "", lead, value) for lead, value in enumerate(values, start=1))
-            for model, counts in self.counts.items():
-                for number, threshold in enumerate(self.thresholds_mm_h):
-                    cells = counts[:, number]
-                    with_total = torch.cat((cells.sum(dim=-1, keepdim=True), cells), dim=-1)
-                    for name, score in RAIN_SCORES.items():
-                        of_leads = enumerate(score(with_total).tolist())
-                        writer.writerows((model, name, threshold, lead, value) for lead, value in of_leads)
-
-
-def _table(heads: list[str], models: list[str], corner: str, rows: list[tuple[str, list[float]]]) -> str:
-    """A column for each model under each head."""
-    lines = [
-        "    " + "".join(f"  {f' {head} ':-^{6 * len(models) - 2}}" for head in heads),
-        f"{corner:>4}" + "".join(f"{SHORT[model]:>6}" for model in models) * len(heads),
-        *(f"{name:>4}" + "".join(f"{_short(value):>6}" for value in values) for name, values in rows),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _short(value: float) -> str:
-    """Four digits at most, without the zero before the point."""
-    text = f"{value if abs(value) >= 5e-5 else 0:.{4 if abs(value) < 1 else 2}f}"
-    return re.sub(r"^(-?)0\.", r"\1.", text)[:5]
+    def __post_init__(self) -> None:
+        for name in ("thresholds", "windows", "baselines"):
+            values = getattr(self, name) or ()
+            if len(set(values)) < len(values):
+                raise SettingsError(f"--{name} {' '.join(map(str, values))}: each only once")
+        if min(self.windows, default=1) < 1:
+            raise SettingsError(f"--windows {' '.join(map(str, self.windows))}: at least 1 pixel")
+        for name in self.baselines or ():
+            if name not in BASELINES and not Path(name).is_dir():
+                raise SettingsError(f"--baselines {name}: choose from {', '.join(BASELINES)}, or name a run directory")
 
 
 def evaluate(
     predictor: Predictor,
     settings: RunSettings,
-    split: Split = "test",
+    scoring: Scoring | None = None,
     batch_size: int | None = None,
     workers: int = 0,
 ) -> Evaluation:
-    """Score free-running forecasts and persistence on a split; and the best constant image, or, of rain, yes-or-no
-    forecasts at `THRESHOLDS_MM_H`.
+    """Score a model's forecasts, and baselines on the same sequences with the same masks and thresholds.
 
     The best constant image is the mean of the very frames that are scored: no still picture, however blurred, has a
-    lower MSE. By default a batch is of as many sequences as `BATCH_NUMBERS` allows, at most 16.
+    lower MSE. Baselines that do not suit the data are left out, and noted.
+
+    Args:
+        predictor: the model.
+        settings: the data, and how many frames are given and forecast.
+        scoring: how to score; by default `Scoring()`.
+        batch_size: by default as many sequences as `BATCH_NUMBERS` allows, at most 16.
+        workers: processes that make batches.
 
     Raises:
         SettingsError: the data cannot be read.
+        FloatingPointError: a forecast is not finite.
     """
-    frame = predictor.field
-    context, horizon = settings.context, settings.horizon
-    dataset: Dataset[Tensor] = open_data(settings.data, context, horizon, settings.seed, frame).held_out(split)
+    scoring = scoring or Scoring()
+    own = predictor.field
+    task = Task(own, settings.context, settings.horizon, scoring.protocol == "paper")
+    data = open_data(settings.data, settings.context, settings.horizon, settings.seed, own)
+    dataset = data.held_out(scoring.split)
     device = next(predictor.model.parameters()).device
     if batch_size is None:
         batch_size = max(1, min(16, BATCH_NUMBERS // dataset[0].numel()))
     loader = evaluation_loader(dataset, batch_size, workers)
 
-    def batches(what: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def batches(what: str) -> Batches:
         for values in tqdm(loader, desc=what, disable=None, leave=False):
-            yield values.to(device), *frame.to_network(values.to(device))
+            yield values.to(device), *own.to_network(values.to(device))
 
-    forecasts: dict[str, Callable[[Tensor], Tensor]] = {
-        MODEL: lambda given: predictor.model.forecast(given, horizon).clamp(0, 1),
-        PERSISTENCE: lambda given: given[:, -1:].expand(-1, horizon, -1, -1, -1),
-    }
-    if not frame.is_rain:
-        total: Tensor | float = 0.0
-        count: Tensor | float = 0.0
-        for _, frames, valid in batches("best constant image"):
-            total = total + frames[:, context:].where(valid[:, context:], 0).cpu().double().sum(dim=(0, 1))
-            count = count + valid[:, context:].cpu().double().sum(dim=(0, 1))
-        constant = torch.nan_to_num(torch.as_tensor(total / count)).float().to(device)  # where nothing is scored
-        forecasts[CONSTANT] = lambda given: constant.expand(len(given), horizon, -1, -1, -1)
-    scores = {name: ForecastScores(horizon).to(scoring_device(device)) for name in forecasts}
-    tables = {name: Contingency(horizon, THRESHOLDS_MM_H) for name in forecasts if frame.is_rain}
+    notes: list[str] = []
+    contenders = {MODEL: of_model(task, predictor)}
+    contenders |= _baselines(
+        task, scoring.baselines, str(device), lambda: _mean_frame(task, batches("mean frame")), notes
+    )
+    thresholds = scoring.thresholds if scoring.thresholds is not None else THRESHOLDS_MM_H * own.is_rain
+    scores = {name: _scores(task, thresholds, scoring, device) for name in contenders}
+    ranked_by = Score("csi", thresholds[0]) if own.is_rain and thresholds else Score("mse")
+    blocks, block = dataset.blocks(LEAST_BLOCKS)
+    of_each: list[float] = []
     for values, frames, valid in batches("evaluating"):
-        made = {name: forecast(frames[:, :context]) for name, forecast in forecasts.items()}
-        for name, forecast in made.items():
-            scores[name].update(forecast, frames[:, context:], valid[:, context:])
-        if tables:
-            rates = {name: frame.rates(frame.from_network(forecast)) for name, forecast in made.items()}
-            last = frame.rates(
-                values[:, context - 1 : context]
-            )  # not through the network's range: exact at a threshold
-            rates[PERSISTENCE] = torch.where(last.isnan(), rates[PERSISTENCE], last)
-            for name, table in tables.items():
-                table.update(rates[name], frame.rates(values[:, context:]))
-    protocol = (
-        f"Protocol: {split} split, {len(dataset)} sequences; {context} frames given, {horizon} scored;\n"  # type: ignore[arg-type]
-        "free-running forecasts clipped to [0, 1]; MSE and MAE per pixel; SSIM with a\n"
-        "Gaussian window of 11, sigma 1.5, data range 1; PSNR in dB, mean over frames;\n"
-        f"normalisation {frame.said};\n"
-    )
-    if tables:
-        protocol += "an event is a pixel at or above the threshold; missing pixels are not scored;\n"
-    protocol += "pers. repeats the last given frame" + ("." if tables else "; const is the mean of all scored frames.")
-    return Evaluation(
-        {name: {key: value.cpu().numpy() for key, value in s.compute().items()} for name, s in scores.items()},
-        protocol,
-        {name: table.compute() for name, table in tables.items()},
-        THRESHOLDS_MM_H if tables else (),
-    )
+        weights = block_weights(blocks[len(of_each) : len(of_each) + len(values)].tolist())
+        truth = {False: frames[:, task.scored], True: _physical(own, values[:, task.scored])}
+        for name, contender in contenders.items():
+            with torch.no_grad():
+                forecast = contender(values, frames)
+            if not bool(forecast.frames.isfinite().all()):
+                raise FloatingPointError(f"a forecast of {name} is not finite: train it with a lower --learning-rate")
+            made = {
+                False: forecast.frames if task.from_first else forecast.frames.clamp(0, 1),
+                True: _physical(own, forecast.values),
+            }
+            for physical, score in scores[name]:
+                score.update(made[physical], truth[physical], valid[:, task.scored], weights)
+        of_each += next(e[ranked_by] for _, score in scores[MODEL] if ranked_by in (e := score.of_each())).tolist()
+    count = len(np.unique(blocks))
+    rows, resamples = _rows(scores, task.leads, len(of_each), count)
+    notes += _unreached(rows, thresholds, "mm/h" if own.is_rain else "")
+    protocol = {
+        "name": scoring.protocol,
+        "split": scoring.split,
+        "data": settings.data.name,
+        "sequences": len(of_each),
+        "fingerprint": dataset.fingerprint,
+        "context": task.context,
+        "horizon": task.horizon,
+        "leads": task.leads,
+        "step_minutes": own.step_minutes,
+        "clipped": not task.from_first,
+        "normalisation": own.said,
+        "units": {f"{name}{PHYSICAL}": _units(own, name) for name in ("mse", "mae", "rmse")},
+        "of_event": "mm/h" if own.is_rain else "",
+        "thresholds": list(thresholds),
+        "windows": list(scoring.windows) if thresholds else [],
+        "ssim": {"window": 11, "sigma": 1.5, "data_range": 1.0},
+        "blocks": count,
+        "block": block,
+        "resamples": RESAMPLES,
+        "ranked_by": list(ranked_by),
+    }
+    titles = [dataset.title(number) for number in range(len(of_each))]
+    return Evaluation(protocol, list(contenders), rows, notes, list(zip(titles, of_each, strict=True)), resamples)
+
+
+def _baselines(
+    task: Task, asked: Sequence[str] | None, device: str, mean_frame: Callable[[], Tensor], notes: list[str]
+) -> dict[str, Contender]:
+    """Those that are asked for and suit the data; `notes` says why another one is left out."""
+    make: dict[str, Callable[[], Contender]] = {
+        "persistence": lambda: persistence(task),
+        "constant": lambda: constant(task, mean_frame()),
+        "extrapolation": lambda: extrapolation(task),
+    }
+    found = {}
+    for name in asked if asked is not None else ("persistence", "extrapolation" if task.field.is_rain else "constant"):
+        try:
+            found[BASELINES.get(name, name)] = make.get(name, partial(_other_run, task, name, device))()
+        except SettingsError as error:
+            notes.append(f"Without {name}: {error}")
+    return found
+
+
+def _other_run(task: Task, run: str, device: str) -> Contender:
+    predictor = load(run, device)
+    predictor.field.check(run, task.field)
+    return of_model(task, predictor)
+
+
+def _mean_frame(task: Task, batches: Batches) -> Tensor:
+    """The mean of all frames that are scored, (channel, y, x); 0, where none has a value."""
+    total, count = torch.zeros(()), torch.zeros(())
+    for _, frames, valid in batches:
+        known = valid[:, task.scored].cpu()
+        total = total + torch.where(known, frames[:, task.scored].cpu().double(), 0).sum(dim=(0, 1))
+        count = count + known.sum(dim=(0, 1))
+    return (total / count.clamp(min=1)).float()
+
+
+def _scores(task: Task, thresholds: Sequence[float], scoring: Scoring, device: torch.device) -> Scores:
+    leads = len(task.leads)
+    found: Scores = [(False, PixelErrors(leads, RESAMPLES))]
+    if task.field.normalisation != "none" and not task.from_first:
+        found.append((True, PixelErrors(leads, RESAMPLES, PHYSICAL)))
+    found.append((False, FrameScores(leads, RESAMPLES)))
+    if task.field.is_rain:
+        found.append((False, BalancedErrors(leads, ZR(*task.field.z_r), RESAMPLES)))
+    if scoring.lpips:
+        found.append((False, LPIPS(leads, RESAMPLES)))
+    if thresholds:
+        found.append((True, Contingency(leads, thresholds, RESAMPLES)))
+    if thresholds and scoring.windows:
+        found.append((True, FractionsSkill(leads, thresholds, scoring.windows, RESAMPLES)))
+    for _, score in found:
+        score.to(scoring_device(device))
+    return found
+
+
+def _physical(field: Field, values: Tensor) -> Tensor:
+    """Rain in mm/h; other values as they are."""
+    return field.rates(values) if field.is_rain else values
+
+
+def _units(field: Field, name: str) -> str:
+    unit = "mm/h" if field.is_rain else "data"
+    return f"({unit})^2" if name == "mse" else unit
+
+
+def _rows(
+    scores: dict[str, Scores], leads: list[int], sequences: int, blocks: int
+) -> tuple[list[Row], dict[str, np.ndarray]]:
+    """Every score of every model, their differences to the first, and the resamples of those over all leads."""
+    values: dict[str, dict[Score, Tensor]] = {}
+    resampled: dict[str, dict[Score, Tensor]] = {}
+    for model, found in scores.items():
+        values[model], resampled[model] = {}, {}
+        for _, score in found:
+            overall = score.overall()
+            values[model] |= {key: torch.cat((v, overall[key][None])).cpu() for key, v in score.compute().items()}
+            resampled[model] |= {key: v.cpu() for key, v in score.of_resamples().items()}
+    rows: list[Row] = []
+
+    def add(name: str, score: Score, of_score: Tensor, resamples: Tensor, skill: Tensor) -> None:
+        columns = (part.tolist() for part in (of_score, *interval(resamples, blocks), skill))
+        for lead, value, low, high, of_lead in zip([*leads, ALL], *columns, strict=True):
+            rows.append(Row(name, *score, lead, value, low, high, sequences, of_lead))
+
+    for key in values[MODEL]:
+        for model in scores:
+            skill = _skill(key, values[model][key], values.get(PERSISTENCE, {}).get(key))
+            add(model, key, values[model][key], resampled[model][key], skill)
+        for model in list(scores)[1:]:
+            difference, resamples = (part[MODEL][key] - part[model][key] for part in (values, resampled))
+            add(f"{MODEL} - {model}", key, difference, resamples, torch.full_like(difference, torch.nan))
+    kept = {resample_key(m, key): of[key][:, -1].float().numpy() for m, of in resampled.items() for key in of}
+    return rows, kept
+
+
+def _skill(score: Score, values: Tensor, reference: Tensor | None) -> Tensor:
+    """Relative to the reference's scores; NaN, if there is none or the score has no best value."""
+    if reference is None or score.name not in PERFECT:
+        return torch.full_like(values, torch.nan)
+    skill = (values - reference) / (PERFECT[score.name] - reference)
+    return skill.masked_fill(skill.isinf(), torch.nan)  # the reference is perfect
+
+
+def _unreached(evaluation_rows: list[Row], thresholds: Sequence[float], unit: str) -> list[str]:
+    """A sentence, if no true pixel reaches a threshold: then nothing can be detected."""
+    rows = [row for row in evaluation_rows if (row.model, row.score, row.lead) == (MODEL, "pod", ALL)]
+    missing = [f"{row.threshold:g}" for row in rows if np.isnan(row.value)]
+    if not missing:
+        return []
+    return [f"No true pixel reaches {', '.join(missing)} {unit}".rstrip() + ": scores of such events say little."]

@@ -11,13 +11,14 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from msrnn.data.archive import Archive, open_archive
+from msrnn.data.archive import Archive, find_files, open_archive
+from msrnn.data.readers import READERS, recognise
 from msrnn.data.readers.arrays import load_array
 from msrnn.data.store import save_sequences
 from msrnn.files import written
 from msrnn.predictor import Predictor, load
 from msrnn.report import animate
-from msrnn.settings import DataSettings, SettingsError
+from msrnn.settings import NAMED_FILES, DataSettings, SettingsError
 
 SUFFIXES = (".nc", ".zarr", ".npy", ".gif", ".mp4")
 SHOWN = 6
@@ -41,15 +42,20 @@ class Source:
         Raises:
             SettingsError: a file is missing or cannot be used.
         """
-        reader = self.reader or data.reader
+        reader = self.reader or data.reader or self._reader_of(data.name)
         options = self.reader_options or (data.reader_options if reader == data.reader else {})
-        interval = self.interval_minutes
+        otherwise = (data.units, data.interval_minutes)
         with _named("--input"):
-            archive = open_archive(self.files, reader, options, self.units, interval, self.skip_bad)
-            if self.units is None and data.units is not None and not archive.says_units:
-                interval = interval or data.interval_minutes
-                archive = open_archive(self.files, reader, options, data.units, interval, self.skip_bad)
-        return archive
+            return open_archive(
+                self.files, reader, options, self.units, self.interval_minutes, self.skip_bad, otherwise
+            )
+
+    def _reader_of(self, name: str) -> str | None:
+        """TaxiBJ and RY have readers of their own for HDF5."""
+        if name not in NAMED_FILES or name not in READERS:
+            return None
+        first = next(iter(find_files(self.files[:1])), None)
+        return name if first is not None and recognise(first) == "hdf5" else None
 
 
 def predict_file(
@@ -84,14 +90,18 @@ def predict_file(
 
 def _last(archive: Archive, number: int, wanted: int) -> xr.DataArray:
     """The last frames of a sequence; with `skip_bad`, of those that can be read."""
-    sequence = archive.sequences[number]
+    sequence, path = archive.sequences[number], archive.sources[number].path(0)
     if archive.skip_bad:
-        sequence = sequence[~np.isnan(archive.scan()[number][:, 0])]
+        read = np.flatnonzero(~np.isnan(archive.scan()[number][:, 0]))
+        sequence = sequence[: read[-1] + 1 if len(read) else 0]
+        whole = len(sequence) - next((place for place in range(len(sequence) - 1, -1, -1) if place not in read), -1) - 1
+        if whole < min(wanted, len(sequence)):
+            raise SettingsError(
+                f"--input {path}: of the last {wanted} frames the last {whole} can be read: use --context {whole}"
+            )
     if len(sequence) < wanted:
-        raise SettingsError(
-            f"--input {archive.sources[number].path(0)}: {len(sequence)} frames, the context is {wanted}: "
-            f"give more, or use fewer with --context {len(sequence)}"
-        )
+        fix = f"give more, or use fewer with --context {len(sequence)}" if len(sequence) else "give others"
+        raise SettingsError(f"--input {path}: {len(sequence)} frames, the context is {wanted}: {fix}")
     return sequence[-wanted:]
 
 

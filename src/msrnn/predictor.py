@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from msrnn.data import Field
 from msrnn.data.archive import step_between
-from msrnn.data.field import MINUTE_NS, grid_spacing
+from msrnn.data.field import MINUTE_NS
 from msrnn.data.readers.arrays import LAYOUTS, as_sequences, largest_value
 from msrnn.data.readers.base import AXES
 from msrnn.data.resize import resized_coords
@@ -84,13 +84,15 @@ class Predictor:
         if "units" not in full.attrs:
             raise ValueError(f"frames need the attribute units, e.g. frames.attrs['units'] = {self.field.units!r}")
         timed = "time" in full.coords and full["time"].dtype.kind == "M"
-        step = step_between([full["time"].values.astype("datetime64[ns]")]) if timed else 1
-        if timed and not step:  # one frame
-            step = round((self.field.step_minutes or 1) * MINUTE_NS)
-        if timed and (np.diff(full["time"].values.astype("datetime64[ns]").astype(np.int64)) != step).any():
+        times = full["time"].values if "time" in full.coords else np.arange(len(full))
+        times = (times.astype("datetime64[ns]") if timed else times).astype(np.int64)
+        step = step_between([times])
+        if (np.diff(times) != step).any():
             raise ValueError("the frames are not at equal steps in time: give frames without a gap")
+        if not step:  # one frame
+            step = round((self.field.step_minutes or 1) * MINUTE_NS) if timed else 1
         size = self.settings.data.frame_size
-        self.field.check("frames", full, step / MINUTE_NS if timed else None, _spacing(full, size))
+        self.field.check("frames", Field.of_sequence(full, step / MINUTE_NS if timed else None, size))
         values = self.field.of_values(torch.from_numpy(full.values.astype(np.float32)), full.attrs, size)[None]
         self._check(values.numpy(), "")
         forecast = self._forecast(values, horizon)[0]
@@ -103,6 +105,12 @@ class Predictor:
         frames, valid = self.field.to_network(values)
         if not bool(valid.any()):
             raise ValueError("all values are missing: there is nothing to forecast from")
+        missing = (~valid).flatten(2).all(dim=-1).any(dim=0).nonzero().flatten() + 1
+        if len(missing):
+            raise ValueError(
+                f"frame {int(missing[-1])} of {values.shape[1]} is missing as a whole, which in training none is: give "
+                "frames without a gap"
+            )
         forecast = self.field.from_network(self.model.forecast(frames.to(weight), horizon).cpu().float())
         return forecast.masked_fill(~valid.any(dim=1, keepdim=True), torch.nan)
 
@@ -134,14 +142,6 @@ class Predictor:
                 f"floating-point frames must lie in [0, 1], got {np.nanmin(values):g} to {np.nanmax(values):g}: "
                 "divide by the largest possible value, or give uint8 or uint16"
             )
-
-
-def _spacing(sequence: xr.DataArray, size: tuple[int, int] | None) -> tuple[float, float] | None:
-    """Between pixels, once they are resized."""
-    spacing = grid_spacing(sequence)
-    if spacing is None or size is None:
-        return spacing
-    return spacing[0] * sequence.sizes["y"] / size[0], spacing[1] * sequence.sizes["x"] / size[1]
 
 
 def _after(context: xr.DataArray, forecast: np.ndarray, step: int, timed: bool) -> xr.DataArray:

@@ -7,6 +7,7 @@ conversions are inverses of each other; NaN stays NaN.
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from msrnn.settings import Z_R_NAMES
@@ -49,6 +50,14 @@ def pixel_from_rate(rate_mm_h: Tensor, z_r: ZR) -> Tensor:
 def rate_from_pixel(pixel: Tensor, z_r: ZR) -> Tensor:
     """Rain rate in mm/h of a pixel; 0 at 0 and below, and that of 60 dBZ at 1 and above."""
     return rate_from_dbz(pixel.clamp(0, 1) * SPAN_DBZ + FLOOR_DBZ, z_r)
+
+
+def rain_weights(truth: Tensor, z_r: ZR) -> Tensor:
+    """Weights of true pixels by their rain rate (Shi et al. 2017)."""
+    rates = truth.new_tensor([rate for rate, _ in RAIN_WEIGHTS])
+    weights = truth.new_tensor([1.0, *(weight for _, weight in RAIN_WEIGHTS)])
+    thresholds = pixel_from_rate(rates, z_r)  # of the same type as the truth: equal where rain is at a threshold
+    return weights[torch.bucketize(truth.detach().contiguous(), thresholds, right=True)]
 
 
 def to_rate(values: Tensor, units: str, interval_minutes: float | None, z_r: ZR) -> Tensor:

@@ -7,10 +7,11 @@ from torch.utils.data import Dataset
 
 from msrnn.data.field import Field
 from msrnn.data.files import FileData
+from msrnn.data.held_out import HeldOut
 from msrnn.data.moving_mnist import MovingMNIST
 from msrnn.settings import DataSettings, Split
 
-__all__ = ["Data", "Field", "open_data"]
+__all__ = ["Data", "Field", "HeldOut", "open_data"]
 
 
 class Data(Protocol):
@@ -31,7 +32,7 @@ class Data(Protocol):
     def training(self, samples: int) -> Dataset[Tensor]:
         """Sequences number 0 to `samples` - 1 of the training, as many epochs as that takes."""
 
-    def held_out(self, split: Split, on_crops: bool = False) -> Dataset[Tensor]:
+    def held_out(self, split: Split, on_crops: bool = False) -> HeldOut:
         """The sequences of a split, in order, each once; with `on_crops`, of the size that training sees."""
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import signature
@@ -21,10 +22,13 @@ from msrnn.data.field import Field
 from msrnn.data.readers import PYSTEPS, READERS, is_zarr, make_reader, recognise
 from msrnn.data.readers.base import READ_ERRORS, STATISTICS, DataError, Header, Reader
 from msrnn.data.sequences import Joined, Part, join
+from msrnn.settings import SettingsError
 from msrnn.units import RAIN_UNITS, Z_R, to_rate
 
 BLOCK_BYTES = 64 << 20
 """So much is read at once."""
+POSSIBLE = {"mm/h": (-1e-3, 1e4), "mm": (-1e-3, 1e4), "dBZ": (-300.0, 150.0)}
+"""What is outside is not of these units, but stands for missing values, or is damaged."""
 WET_MM_H = 0.1
 """From this rain rate on a pixel counts as wet."""
 
@@ -44,8 +48,6 @@ class Archive:
     """Leave out what cannot be used."""
     skipped: list[DataError] = field(default_factory=list)
     """What was left out."""
-    says_units: bool = True
-    """Whether the files say their units."""
     statistics: list[np.ndarray] | None = None
     """Those of all frames, once they are known; see `scan`."""
 
@@ -64,6 +66,14 @@ class Archive:
         """Of a frame: (channel, y, x)."""
         channel, y, x = self.sequences[0].shape[1:]
         return channel, y, x
+
+    @property
+    def skipped_lines(self) -> list[str]:
+        """What was left out: a line for each reason, with how often it came."""
+        counts = Counter(
+            re.sub(r",? or leave (it|out the \w+) (out )?with --skip-bad", "", str(e)) for e in self.skipped
+        )
+        return [line + (f" ({count} times)" if count > 1 else "") for line, count in counts.items()]
 
     def read(self, number: int, frames: slice, size: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Frames (time, channel, y, x) of a sequence, resized by area mean if `size` is given, and their statistics.
@@ -126,12 +136,18 @@ def frame_statistics(frame: np.ndarray, units: str, interval: float | None, path
     """`STATISTICS` of a frame.
 
     Raises:
-        DataError: it holds an infinite number.
+        DataError: it holds an infinite number, or one that is no rain.
     """
     values = frame[~np.isnan(frame)]
     if np.isinf(values).any():
         reason = f"a frame holds {np.isinf(values).sum()} infinite numbers"
         raise DataError("infinite", path, reason, "replace them, or leave it out with --skip-bad")
+    least, most = POSSIBLE.get(units, (-math.inf, math.inf))
+    wrong = values[(values < least) | (values > most)]
+    if wrong.size:
+        reason = f"{wrong.size} pixels of a frame are no {units}, such as {wrong[0]:g}"
+        fix = "if that is missing, make it NaN or name it (--reader-options missing=...); else say the right units"
+        raise DataError("impossible", path, reason, fix)
     if not values.size:
         return 0.0, 0.0 if units in RAIN_UNITS else np.nan, np.inf, -np.inf
     wet = np.nan
@@ -147,6 +163,7 @@ def open_archive(
     units: str | None = None,
     interval_minutes: float | None = None,
     skip_bad: bool = False,
+    otherwise: tuple[str | None, float | None] = (None, None),
 ) -> Archive:
     """Sequences from a file, a folder, a pattern such as "radar/*.h5", or several of these.
 
@@ -160,6 +177,7 @@ def open_archive(
         units: one of `units.UNITS`; by default what the files say.
         interval_minutes: of units mm; by default what the files say.
         skip_bad: leave out what cannot be used, and list it in `Archive.skipped`.
+        otherwise: units and interval, if neither the files nor the arguments above say them.
 
     Raises:
         DataError: a file is missing or cannot be used.
@@ -167,7 +185,11 @@ def open_archive(
     """
     skipped: list[DataError] = []
     note = skipped.append if skip_bad else _raise
+    if interval_minutes is not None and not 0 < interval_minutes < math.inf:
+        raise SettingsError(f"--interval-minutes {interval_minutes:g}: must be positive and finite")
     files = find_files(where, note)
+    if not files and not skipped:
+        raise DataError("no file", where, "nothing is in it", "name a file, a folder or a quoted pattern")
     name = reader or _recognised(files)
     options = dict(options or {})
     if units is not None and name in READERS and "units" in signature(READERS[name]).parameters:
@@ -176,12 +198,10 @@ def open_archive(
     parts, headers = _headers(chosen, files, note)
     if not parts:
         raise skipped[0]
-    says_units = headers[0].units is not None
-    headers = [
-        _completed(part.path, header, units, interval_minutes) for part, header in zip(parts, headers, strict=True)
-    ]
+    said, default = (units, interval_minutes), otherwise
+    headers = [_completed(part.path, header, said, default) for part, header in zip(parts, headers, strict=True)]
     parts, headers = _of_one_grid(parts, headers, note)
-    archive = Archive([], [], chosen.name, headers[0].largest, skip_bad, skipped, says_units)
+    archive = Archive([], [], chosen.name, headers[0].largest, skip_bad, skipped)
     statistics = []
     for group in _groups(parts, headers):
         members, known = [parts[i] for i in group], [headers[i] for i in group]
@@ -272,27 +292,36 @@ def _headers(
     reader: Reader, files: Sequence[Path], note: Callable[[DataError], None]
 ) -> tuple[list[Part], list[Header]]:
     parts, headers = [], []
+    places: Counter[Path] = Counter()
     for path in tqdm(files, desc="opening files", unit="file", disable=None, delay=2, leave=False):
+        place = places[path.parent]
+        places[path.parent] += 1
         try:
             found = reader.headers(path)
         except DataError as error:
             note(error)
             continue
+        if len(found) == 1 and found[0].shape[0] == 1 and found[0].times is None:
+            found = [replace(found[0], times=np.array([place]))]  # a file that is left out is a gap
         parts += [Part(path, number) for number in range(len(found))]
         headers += found
     return parts, headers
 
 
-def _completed(path: Path, header: Header, units: str | None, interval_minutes: float | None) -> Header:
-    """A header with what the user said.
+Said = tuple[str | None, float | None]
+"""Units, and interval in minutes."""
+
+
+def _completed(path: Path, header: Header, said: Said, otherwise: Said) -> Header:
+    """A header with what the user said, or, where nobody did, what is said otherwise.
 
     Raises:
         DataError: units of mm are without an interval.
     """
-    units = units or header.units
-    interval = interval_minutes or header.interval_minutes
+    units = said[0] or header.units or otherwise[0]
+    interval = said[1] or header.interval_minutes or otherwise[1]
     if units == "mm" and interval is None:
-        fix = "say it with --data.interval-minutes or --interval-minutes, e.g. 5"
+        fix = "say it with --interval-minutes, e.g. 5"
         raise DataError("no interval", path, "its units are mm, and nothing says of which interval", fix)
     interval = interval if units == "mm" else None
     same = (units, interval) == (header.units, header.interval_minutes)
@@ -328,9 +357,13 @@ def _difference(header: Header, first: Header) -> str:
             ours, theirs = header.coords[axis].values, first.coords[axis].values
             if ours is not theirs and not np.allclose(ours, theirs, rtol=1e-6):
                 return f"another place or spacing along {axis} than"
-    if (header.times is None) != (first.times is None):
-        return f"{'no time, other' if header.times is None else 'a time, other'} than"
+    if _is_timed(header) != _is_timed(first):
+        return f"{'a time, other' if _is_timed(header) else 'no time, other'} than"
     return ""
+
+
+def _is_timed(header: Header) -> bool:
+    return header.times is not None and header.times.dtype.kind == "M"
 
 
 def _units_of(header: Header) -> str:
@@ -341,7 +374,7 @@ def _groups(parts: Sequence[Part], headers: Sequence[Header]) -> list[list[int]]
     """Which parts make a sequence together."""
     groups: dict[object, list[int]] = {}
     for i, (part, header) in enumerate(zip(parts, headers, strict=True)):
-        if header.times is not None and header.times.dtype.kind == "M":
+        if _is_timed(header):
             key: object = part.sequence
         elif header.shape[0] == 1:
             key = part.path.parent

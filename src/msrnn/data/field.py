@@ -123,40 +123,55 @@ class Field:
             return values
         return from_rate(self.rates(values), units, interval, self._z_r)
 
-    def check(
-        self,
-        what: str,
-        sequence: xr.DataArray,
-        step_minutes: float | None,
-        spacing: tuple[float, float] | None,
-    ) -> None:
-        """Raise a `DataError` that names both sides, if a sequence is not of this field and cannot be made so.
+    def check(self, what: str, other: "Field") -> None:
+        """Raise a `DataError` that names both sides, if frames of another field cannot be made this one's.
 
         Args:
-            what: the sequence's name in the message.
-            sequence: (time, channel, y, x).
-            step_minutes: between its frames; None: not known.
-            spacing: between its pixels, once it is resized; None: not known.
+            what: the frames' name in the message.
+            other: what they are; their normalisation does not matter.
         """
-        units, interval = sequence.attrs["units"], sequence.attrs.get("interval_minutes")
-        same_kind = units == self.units or (units in RAIN_UNITS and self.is_rain)
+        same_kind = other.units == self.units or (other.is_rain and self.is_rain)
         if not same_kind:
-            raise _mismatch(what, "units", units, self.units, "convert it, or say its units with --units")
-        if units == self.units == "mm" and interval != self.interval_minutes:
-            raise _mismatch(what, "interval of mm", f"{interval:g} min", f"{self.interval_minutes:g} min", "convert it")
-        if sequence.sizes["channel"] != self.channels:
-            fix = "choose the channels"
-            raise _mismatch(what, "number of channels", sequence.sizes["channel"], self.channels, fix)
-        names = channel_names(sequence)
-        if names is not None and self.names is not None and names != self.names:
+            raise _mismatch(what, "units", other.units, self.units, "convert it, or say its units with --units")
+        if other.units == self.units == "mm" and other.interval_minutes != self.interval_minutes:
+            ours, theirs = (f"{field.interval_minutes:g} min" for field in (other, self))
+            raise _mismatch(what, "interval of mm", ours, theirs, "convert it")
+        if other.channels != self.channels:
+            raise _mismatch(what, "number of channels", other.channels, self.channels, "choose the channels")
+        if other.names is not None and self.names is not None and other.names != self.names:
             fix = "put them into the model's order"
-            raise _mismatch(what, "channels", ", ".join(names), ", ".join(self.names), fix)
-        if step_minutes and self.step_minutes and step_minutes != self.step_minutes:
-            ours, theirs = f"{step_minutes:g} min", f"{self.step_minutes:g} min"
+            raise _mismatch(what, "channels", ", ".join(other.names), ", ".join(self.names), fix)
+        if other.step_minutes and self.step_minutes and other.step_minutes != self.step_minutes:
+            ours, theirs = (f"{field.step_minutes:g} min" for field in (other, self))
             raise _mismatch(what, "time step", ours, theirs, "give frames at that step")
-        if spacing and self.spacing and not np.allclose(spacing, self.spacing, rtol=1e-3):
-            ours, theirs = (" x ".join(f"{edge:g}" for edge in pair) for pair in (spacing, self.spacing))
+        if other.spacing and self.spacing and not np.allclose(other.spacing, self.spacing, rtol=1e-3):
+            ours, theirs = (" x ".join(f"{edge:g}" for edge in field.spacing or ()) for field in (other, self))
             raise _mismatch(what, "grid spacing", ours, theirs, "resample it to the model's grid")
+
+    @classmethod
+    def of_sequence(
+        cls, sequence: xr.DataArray, step_minutes: float | None = None, size: tuple[int, int] | None = None, **more: Any
+    ) -> "Field":
+        """What the frames of a sequence (time, channel, y, x) are, before a normalisation is fitted.
+
+        Args:
+            sequence: with its attributes.
+            step_minutes: between its frames; None: not known.
+            size: what its frames are resized to.
+            more: the other fields.
+        """
+        spacing = grid_spacing(sequence)
+        if spacing is not None and size is not None:
+            spacing = spacing[0] * sequence.sizes["y"] / size[0], spacing[1] * sequence.sizes["x"] / size[1]
+        return cls(
+            channels=sequence.sizes["channel"],
+            units=sequence.attrs["units"],
+            interval_minutes=sequence.attrs.get("interval_minutes"),
+            step_minutes=step_minutes,
+            spacing=spacing,
+            names=channel_names(sequence),
+            **more,
+        )
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "Field":

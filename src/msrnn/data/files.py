@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from msrnn.data.archive import step_between
-from msrnn.data.field import MINUTE_NS, Field, channel_names, fitted, grid_spacing
+from msrnn.data.field import MINUTE_NS, Field, fitted
+from msrnn.data.held_out import HeldOut
 from msrnn.data.named import NAMED, open_files
 from msrnn.data.readers.base import STATISTICS, DataError
-from msrnn.data.windows import TEST, TRAIN, VALIDATION, cut_windows, split_by
+from msrnn.data.windows import DAY_NS, TEST, TRAIN, VALIDATION, cut_windows, split_by
 from msrnn.randomness import generator
 from msrnn.settings import DataSettings, SettingsError, Split
 from msrnn.units import Z_R
@@ -66,7 +67,7 @@ class FileData:
         self.windows = {split: self._cut(label, split) for label, split in enumerate(SPLITS)}
         own = self._field()
         if field is not None:
-            field.check(settings.name, self.archive.sequences[0], own.step_minutes, own.spacing)
+            field.check(settings.name, own)
         self.field = field or own
         epoch = settings.epoch_samples or max(1, len(self.windows["train"]))
         self.settings = replace(settings, epoch_samples=epoch, **self._pinned(context))
@@ -85,8 +86,7 @@ class FileData:
     @property
     def fingerprint(self) -> int:
         """Tells the training split from another one."""
-        table = self.windows["train"]
-        return zlib.crc32(b"".join(self.times[window[0]][window[1:]].tobytes() for window in table))
+        return _fingerprint(self.archive.sequences, self.windows["train"])
 
     @property
     def notes(self) -> list[str]:
@@ -101,14 +101,13 @@ class FileData:
             for split, reasons in self.left_out.items()
             for why, count in reasons.items()
         ]
-        skipped = self.archive.skipped
-        return lines + [f"skipped {number} of {len(skipped)}: {error}" for number, error in enumerate(skipped, start=1)]
+        return lines + [f"skipped: {line}" for line in self.archive.skipped_lines]
 
     def training(self, samples: int) -> Dataset[Tensor]:
         """Sequences number 0 to `samples` - 1 of the training: all windows in a new random order each epoch."""
         return Shuffled(self._windows("train", self.settings.crop), samples, self.seed)
 
-    def held_out(self, split: Split, on_crops: bool = False) -> Dataset[Tensor]:
+    def held_out(self, split: Split, on_crops: bool = False) -> "Windows":
         """The windows of a split in order; those that settings ask for, evenly spread."""
         wanted = {"validation": self.settings.validation_samples, "test": self.settings.test_samples}.get(split)
         return self._windows(split, self.settings.crop if on_crops else None, wanted)
@@ -177,19 +176,9 @@ class FileData:
         if not len(values):
             raise DataError("all missing", settings.name, "no frame has a value", "check it with msrnn data inspect")
         smallest, largest = float(values[:, _SMALLEST].min()), float(values[:, _LARGEST].max())
-        _, height, width = self.archive.shape
-        new = self.size or (height, width)
-        spacing = grid_spacing(first)
-        field = Field(
-            channels=first.sizes["channel"],
-            units=first.attrs["units"],
-            interval_minutes=first.attrs.get("interval_minutes"),
-            z_r=Z_R[settings.z_r] if isinstance(settings.z_r, str) else settings.z_r,
-            fill=settings.fill,
-            step_minutes=self.step / MINUTE_NS if self.archive.timed else None,
-            spacing=None if spacing is None else (spacing[0] * height / new[0], spacing[1] * width / new[1]),
-            names=channel_names(first),
-        )
+        step = self.step / MINUTE_NS if self.archive.timed else None
+        z_r = Z_R[settings.z_r] if isinstance(settings.z_r, str) else settings.z_r
+        field = Field.of_sequence(first, step, self.size, z_r=z_r, fill=settings.fill)
         return fitted(field, settings.normalisation, smallest, largest)
 
 
@@ -207,7 +196,7 @@ def _boundaries(settings: DataSettings, timed: bool) -> tuple[int | None, int | 
     return boundaries[0], boundaries[1]
 
 
-class Windows(Dataset[Tensor]):
+class Windows(HeldOut):
     """Sequences (time, channel, y, x) of values in the units of `field`, NaN where they are missing.
 
     Args:
@@ -230,6 +219,7 @@ class Windows(Dataset[Tensor]):
     ) -> None:
         self.sequences = sequences
         self.table = table
+        self.fingerprint = _fingerprint(sequences, table)
         self.field = field
         self.size = size
         self.crop = crop
@@ -255,10 +245,27 @@ class Windows(Dataset[Tensor]):
         )
         return self._read(sequence, frames, rows, columns)
 
-    def times(self, number: int) -> np.ndarray:
-        """Of the frames of a window."""
-        times: np.ndarray = self.sequences[self.table[number, 0]]["time"].values[self.table[number, 1:]]
-        return times
+    @property
+    def times(self) -> np.ndarray:
+        """(window, length): times, or numbers, of frames."""
+        return _times(self.sequences, self.table)
+
+    def title(self, number: int) -> str:
+        """When it begins; or the sequence and the frame where it does."""
+        first = _times(self.sequences, self.table[number : number + 1])[0, 0]
+        if first.dtype.kind == "M":
+            return str(np.datetime_as_string(first, "m")).replace("T", " ")
+        return f"sequence {self.table[number, 0] + 1}, frame {first + 1}"
+
+    def blocks(self, least: int) -> tuple[np.ndarray, str]:
+        """Days, or files where there are no times; if these are few, stretches as long as a window."""
+        timed, times = self.times.dtype.kind == "M", self.times.astype(np.int64)
+        first, last = times[:, 0], times[:, -1]
+        own = first // DAY_NS if timed else self.table[:, 0]
+        if len(np.unique(own)) >= least:
+            return own, "days" if timed else "files"
+        stretch = first // (last - first + 1).max()
+        return stretch if timed else self.table[:, 0] * (stretch.max() + 1) + stretch, "stretches as long as a sequence"
 
     def _read(self, sequence: xr.DataArray, frames: np.ndarray, rows: slice, columns: slice) -> Tensor:
         values = torch.from_numpy(np.ascontiguousarray(sequence.variable[frames, :, rows, columns].values))
@@ -295,6 +302,19 @@ class Shuffled(Dataset[Tensor]):
         epoch, place = divmod(number, len(self.windows))
         order = _order(self.seed, epoch, len(self.windows))
         return self.windows.window(int(order[place]), generator(self.seed, "crop", number))
+
+
+def _times(sequences: Sequence[xr.DataArray], table: np.ndarray) -> np.ndarray:
+    """(window, length): times, or numbers, of the frames of windows."""
+    found = np.empty(table[:, 1:].shape, sequences[0]["time"].dtype)
+    for number in np.unique(table[:, 0]):
+        rows = table[:, 0] == number
+        found[rows] = sequences[number]["time"].values[table[rows, 1:]]
+    return found
+
+
+def _fingerprint(sequences: Sequence[xr.DataArray], table: np.ndarray) -> int:
+    return zlib.crc32(_times(sequences, table).tobytes())
 
 
 @lru_cache(maxsize=2)

@@ -1,15 +1,16 @@
 """Moving digits: handwritten digits bouncing in a frame (Srivastava et al. 2015, https://arxiv.org/abs/1502.04681)."""
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from msrnn.data.digits import load_digits
 from msrnn.data.field import Field
+from msrnn.data.held_out import HeldOut
 from msrnn.data.readers.arrays import load_array
 from msrnn.randomness import generator
 from msrnn.settings import FIXED_LENGTH, DataSettings, SettingsError, Split
@@ -40,7 +41,7 @@ class MovingMNIST:
         """So many sequences, all different."""
         return self._moving("train", samples, self.seed)
 
-    def held_out(self, split: Split, on_crops: bool = False) -> Dataset[Tensor]:
+    def held_out(self, split: Split, on_crops: bool = False) -> HeldOut:
         """The sequences of a split."""
         if split == "test" and self.fixed is not None:
             return self.fixed
@@ -67,7 +68,7 @@ class MovingMNIST:
         )
 
 
-class FixedSequences(Dataset[Tensor]):
+class FixedSequences(HeldOut):
     """The field's fixed test set of moving digits: a .npy of (20, N, 64, 64), uint8."""
 
     def __init__(self, path: Path, length: int) -> None:
@@ -79,6 +80,7 @@ class FixedSequences(Dataset[Tensor]):
             )
         self.frames = frames
         self.length = length
+        self.fingerprint = zlib.crc32(np.ascontiguousarray(frames[:, :100]).tobytes(), frames.shape[1])
 
     def __len__(self) -> int:
         return int(self.frames.shape[1])
@@ -88,7 +90,7 @@ class FixedSequences(Dataset[Tensor]):
         return torch.from_numpy(frames).unsqueeze(1)
 
 
-class MovingDigits(Dataset[Tensor]):
+class MovingDigits(HeldOut):
     """Sequences (time, 1, y, x) in [0, 1], generated on the fly; each is a function of (seed, purpose, index).
 
     Digits start anywhere, move straight in a random direction by a random `speed` (share of the free range per frame),
@@ -126,6 +128,8 @@ class MovingDigits(Dataset[Tensor]):
         self.whole_pixels = whole_pixels
         self.seed = seed
         self.purpose = purpose
+        told = (samples, length, size, number, speed, whole_pixels, seed, purpose)
+        self.fingerprint = zlib.crc32(digits.tobytes(), zlib.crc32(repr(told).encode()))
 
     def __len__(self) -> int:
         return self.samples

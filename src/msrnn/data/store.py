@@ -6,6 +6,7 @@ import shutil
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,8 @@ def convert(archive: Archive, path: Path, size: tuple[int, int] | None = None) -
             with written(partial / PROGRESS) as file:
                 file.write_text(json.dumps(this | {"done": stop}))
             bar.update(stop - start)
+    if not np.isfinite(np.asarray(group["valid"][:], np.float64)).any():  # type: ignore[index]
+        raise archive.skipped[0]
     (partial / PROGRESS).unlink()
     _put(partial, path)
 
@@ -179,7 +182,8 @@ def _described(sequence: xr.DataArray) -> xr.Dataset:
 def _to_zarr(data: xr.Dataset, path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    data.to_zarr(path, mode="w", zarr_format=3, consolidated=False)
+    with _without_warnings():
+        data.to_zarr(path, mode="w", zarr_format=3, consolidated=False)
 
 
 def _partial(path: Path) -> Path:
@@ -188,9 +192,16 @@ def _partial(path: Path) -> Path:
 
 def _put(partial: Path, path: Path) -> None:
     """A whole store in its place, with all its metadata in one file."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*onsolidated metadata")  # not yet in the specification of Zarr 3
+    with _without_warnings():
         zarr.consolidate_metadata(partial)
     if path.exists():
         shutil.rmtree(path)
     partial.rename(path)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Of what is not yet in the specification of Zarr 3: metadata in one file, and text, such as names of channels."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*onsolidated metadata|.*does not have a Zarr V3 spec")
+        yield

@@ -6,21 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from msrnn.units import RAIN_WEIGHTS, ZR, pixel_from_rate
-
 
 def pixel_weights(valid: Tensor) -> Tensor:
     """Weights of pixels: 0, if they are not `valid` (bool); else 1 over the share of the sample that is."""
     share = valid.float().mean(dim=(1, 2, 3, 4), keepdim=True)
     return valid / share.masked_fill(share == 0, 1)
-
-
-def rain_weights(truth: Tensor, z_r: ZR) -> Tensor:
-    """Weights of true pixels by their rain rate (Shi et al. 2017)."""
-    rates = truth.new_tensor([rate for rate, _ in RAIN_WEIGHTS])
-    weights = truth.new_tensor([1.0, *(weight for _, weight in RAIN_WEIGHTS)])
-    thresholds = pixel_from_rate(rates, z_r)  # of the same type as the truth: equal where rain is at a threshold
-    return weights[torch.bucketize(truth.detach().contiguous(), thresholds, right=True)]
 
 
 def paper(predictions: Tensor, truth: Tensor, weights: Tensor) -> Tensor:

@@ -12,10 +12,10 @@ from msrnn.data import Field
 from msrnn.models import find_model
 from msrnn.rundir import build_model
 from msrnn.sampling import SCHEDULES, draw_mask
-from msrnn.scores import ForecastScores, scoring_device
+from msrnn.scores import FrameScores, PixelErrors, SummedScores, scoring_device
 from msrnn.settings import RunSettings
-from msrnn.training.losses import LOSSES, pixel_weights, rain_weights
-from msrnn.units import ZR
+from msrnn.training.losses import LOSSES, pixel_weights
+from msrnn.units import ZR, rain_weights
 
 Batch = tuple[Tensor, Tensor]
 """Global sample numbers (batch,) and values (batch, time, channel, y, x) in the field's units, NaN where missing."""
@@ -35,7 +35,7 @@ class Training(LightningModule):
 
     Logs, per optimiser step, `train/loss`, `train/gradient_norm`, `train/clipped` (share of all steps so far whose
     gradient was clipped), `train/truth` (share of true frames fed after the context) and `train/learning_rate`; and
-    `validation/...`: scores of free-running forecasts, mean over lead times.
+    `validation/...`: scores of free-running forecasts, of all lead times together.
     """
 
     clipped: Tensor
@@ -53,7 +53,8 @@ class Training(LightningModule):
         self.register_buffer("clipped", torch.zeros((), dtype=torch.int64))
         self.parts: list[tuple[Tensor, Tensor]] = []
         """Loss and share of truth of the parts of this step's batch."""
-        self.scores = ForecastScores(settings.horizon)
+        self.scores: list[SummedScores] = []
+        """Of this validation."""
 
     @property
     def progress(self) -> float:
@@ -103,19 +104,23 @@ class Training(LightningModule):
 
     def on_validation_start(self) -> None:
         """Sums from zero."""
-        self.scores = ForecastScores(self.settings.horizon).to(scoring_device(self.device))
+        self.scores = [PixelErrors(self.settings.horizon), FrameScores(self.settings.horizon)]
+        for score in self.scores:
+            score.to(scoring_device(self.device))
 
     def validation_step(self, values: Tensor, batch_number: int) -> None:
         """Score free-running forecasts."""
         frames, valid = self.field.to_network(values.to(self.dtype))
         context = self.settings.context
         forecast = self.model.forecast(frames[:, :context], self.settings.horizon)
-        self.scores.update(forecast.clamp(0, 1), frames[:, context:], valid[:, context:])
+        for score in self.scores:
+            score.update(forecast.clamp(0, 1), frames[:, context:], valid[:, context:])
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores."""
-        for name, per_lead in self.scores.compute().items():
-            self.log(f"validation/{name}", per_lead.mean().float(), prog_bar=name == "mse")
+        for scores in self.scores:
+            for (name, *_), value in scores.overall().items():
+                self.log(f"validation/{name}", value.float(), prog_bar=name == "mse")
 
     def configure_optimizers(self) -> Any:
         """Adam, and the learning rate as a function of progress."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from msrnn.data.readers.arrays import ArrayReader
 from msrnn.data.readers.base import Reader, start_of
-from msrnn.data.readers.datasets import GermanyReader, TaxiBJReader
+from msrnn.data.readers.datasets import GermanyReader, TaxiBJReader, is_taxibj
 from msrnn.data.readers.grids import XarrayReader, ZarrReader
 from msrnn.data.readers.hdf5 import HDF5Reader, KNMIReader, ODIMReader
 from msrnn.data.readers.pictures import ImageReader, VideoReader
@@ -33,6 +33,7 @@ READERS: dict[str, type[Reader]] = {
 PYSTEPS = "pysteps:"
 
 SIGNATURES: tuple[tuple[str, str], ...] = (
+    (r"P5\s.*# obstime \d{12}\s.*# param CorrectedReflectivity", f"{PYSTEPS}fmi_pgm"),
     (r"\x93NUMPY|PK\x03\x04", "array"),
     (r"CDF[\x01\x02\x05]", "netcdf"),
     (r"\x89PNG|GIF8|II\*\x00|MM\x00\*|P[256]\s|\xff\xd8\xff", "images"),
@@ -114,7 +115,9 @@ def _recognise_hdf5(path: Path) -> str:
                 return "knmi"
             if "what" in file and file["what"].attrs.get("object") in (b"COMP", b"IMAGE", "COMP", "IMAGE"):
                 return "odim"
+            if is_taxibj(file):
+                return "taxibj"
             is_netcdf = "_NCProperties" in file.attrs or any("DIMENSION_LIST" in item.attrs for item in file.values())
             return "netcdf" if is_netcdf else "hdf5"
     except (OSError, RuntimeError, KeyError, AttributeError):
-        return "hdf5"
+        return "netcdf" if path.suffix in (".nc", ".nc4") else "hdf5"

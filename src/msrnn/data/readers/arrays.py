@@ -52,11 +52,13 @@ class ArrayReader(Reader):
     Args:
         array: which array of a .npz; not needed where there is one.
         units: of the numbers, e.g. mm/h.
+        missing: number that stands for missing, besides NaN.
     """
 
     name: ClassVar[str] = "array"
     array: str = ""
     units: str | None = None
+    missing: float | None = None
 
     def headers(self, path: Path) -> list[Header]:
         array = self._load(path)
@@ -69,11 +71,15 @@ class ArrayReader(Reader):
         count, *shape = self._shape(path, array)
         sequences = array.reshape(count, *shape)
         largest = largest_value(array.dtype, self.units)
-        if largest == 1:
+        if largest == 1 and self.missing is None:
             return list(sequences)
 
         def view(frames: np.ndarray) -> View:
-            return View(frames.shape, lambda key: scaled(frames[key], largest), bytes_held(frames))
+            def take(key: tuple[Any, ...]) -> np.ndarray:
+                values: np.ndarray = scaled(frames[key], largest)
+                return values if self.missing is None else np.where(frames[key] == self.missing, np.nan, values)
+
+            return View(frames.shape, take, bytes_held(frames))
 
         return [view(frames) for frames in sequences]
 

@@ -172,7 +172,7 @@ def known_units(path: object, said: str) -> str:
         "unknown units",
         path,
         f"its units are {said!r}",
-        f"say which they are with --data.units or --units: {', '.join(UNITS)}",
+        f"convert them to one of {', '.join(UNITS)}; if they are one of these, say so with --units",
     )
 
 

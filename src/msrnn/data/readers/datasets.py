@@ -38,6 +38,14 @@ class TaxiBJReader(Reader):
         return [View(data.shape, lambda key: data[key], data.nbytes)]
 
 
+def is_taxibj(file: h5py.File) -> bool:
+    """Whether a file is one of TaxiBJ's."""
+    if set(file) != {"data", "date"} or file["data"].ndim != 4 or file["data"].shape[1] != 2 or not len(file["date"]):
+        return False
+    first = file["date"][0]
+    return len(first.decode() if isinstance(first, bytes) else str(first)) == 10
+
+
 def _complete_days(dates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Times of the slots of complete days, rising, and where they are."""
     texts = [date.decode() if isinstance(date, bytes) else str(date) for date in dates.tolist()]

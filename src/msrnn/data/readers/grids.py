@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
+from msrnn.data.readers.arrays import largest_value, scaled
 from msrnn.data.readers.base import (
     AXES,
     STATISTICS,
@@ -31,11 +32,13 @@ class XarrayReader(Reader):
     Args:
         variable: which one; not needed where there is one of 3 to 5 axes.
         units: of the numbers; by default as the attribute says.
+        missing: number that stands for missing; by default as the attribute says.
     """
 
     name: ClassVar[str] = "netcdf"
     variable: str = ""
     units: str | None = None
+    missing: float | None = None
 
     def headers(self, path: Path) -> list[Header]:
         with reading(path, self.name), self._open(path) as data:
@@ -63,15 +66,23 @@ class XarrayReader(Reader):
                 attrs={name: value for name, value in array.attrs.items() if name not in ("units", "interval_minutes")}
                 | {name: array.encoding[name] for name in ("grid_mapping",) if name in array.encoding},
                 statistics=statistics,
+                largest=largest_value(array.dtype, units),
             )
             return [header] * array.sizes.get("sequence", 1)
 
     def frames(self, path: Path) -> list[Sliced]:
-        array = self._array(path, self._open(path)).variable
+        found = self._array(path, self._open(path))
+        array, units = found.variable, self.units or found.attrs.get("units")
         shape = tuple(array.sizes.get(axis, 1) for axis in AXES)
+        largest = largest_value(array.dtype, units)
 
         def view(sequence: int) -> View:
-            return View(shape, lambda key: _take(array, sequence, key))
+            def take(key: tuple[Any, ...]) -> np.ndarray:
+                values = _take(array, sequence, key)
+                frames: np.ndarray = scaled(values, largest)
+                return frames if self.missing is None else np.where(values == self.missing, np.nan, frames)
+
+            return View(shape, take)
 
         return [view(sequence) for sequence in range(array.sizes.get("sequence", 1))]
 
@@ -152,6 +163,8 @@ def _times(path: Path, array: xr.DataArray) -> np.ndarray | None:
     if "time" not in array.coords:
         return None
     time = array["time"].values
+    if time.dtype.kind == "M" and np.isnat(time).any():
+        raise DataError("no time", path, f"{np.isnat(time).sum()} of its {len(time)} times are missing", "mend them")
     if time.dtype.kind == "M":
         return time.astype("datetime64[ns]")
     if time.dtype.kind in "iu":

@@ -169,7 +169,9 @@ def _layout(path: Path, shape: tuple[int, ...]) -> tuple[int, tuple[int, int, in
 
 def _times(path: Path, file: h5py.File, length: int) -> np.ndarray | None:
     for name in ("time", "times", "date", "dates", "timestamp", "timestamps"):
-        if name in file and isinstance(file[name], h5py.Dataset) and file[name].shape == (length,):
+        if name in file and isinstance(file[name], h5py.Dataset) and file[name].ndim == 1:
+            if len(file[name]) != length:
+                raise DataError("no time", path, f"has {length} frames and {len(file[name])} in {name}", "mend it")
             since = text(file[name].attrs["units"]) if "units" in file[name].attrs else ""
             times = times_from(file[name][()], since)
             if times is None:

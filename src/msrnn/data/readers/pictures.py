@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -32,6 +32,8 @@ class ImageReader(Reader):
             count = getattr(image, "n_frames", 1)
             shape = (count, 3 if self.colour == "rgb" else 1, image.height, image.width)
             largest = self._largest(image)
+            if not image.height * image.width:
+                raise ValueError("it has no pixels")
         time = _time_of_one(path, self.pattern) if count == 1 else None
         return [Header(shape, None if time is None else nanoseconds([time]), self.units, largest=largest)]
 
@@ -113,6 +115,18 @@ class VideoReader(Reader):
             try:
                 with av.open(str(path)) as container:
                     form = "rgb24" if self.colour == "rgb" else "gray"
-                    return np.stack([frame.to_ndarray(format=form) for frame in container.decode(video=0)])
+                    pixels = np.stack([frame.to_ndarray(format=form) for frame in container.decode(video=0)])
+                    _check_length(container, len(pixels))
+                    return pixels
             except av.FFmpegError as error:
                 raise ValueError(str(error)) from error
+
+
+def _check_length(container: Any, frames: int) -> None:
+    """Raise a `ValueError`, if a video says that it has more frames than can be decoded."""
+    stream = container.streams.video[0]
+    said = stream.frames
+    if not said and container.duration and stream.average_rate:
+        said = round(container.duration / 1e6 * stream.average_rate)
+    if frames < 0.99 * said - 1:
+        raise ValueError(f"{frames} of {said} frames can be decoded")

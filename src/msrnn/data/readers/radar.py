@@ -7,6 +7,7 @@ import re
 import tempfile
 import warnings
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -235,6 +236,11 @@ class PystepsReader(Reader):
 
     def _import(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         function = pysteps_importer(path, self.importer)
+        needed = [n for n, p in list(signature(function).parameters.items())[1:] if p.default is p.empty and p.kind < 2]
+        lacking = [name for name in needed if name not in dict(self.options)]
+        if lacking:
+            reason, fix = f"{self.name} needs {', '.join(lacking)}", " ".join(f"{name}=..." for name in lacking)
+            raise DataError("no option", path, reason, f"--reader-options {fix}")
         with path.open("rb") as file:
             packed = file.read(2) == GZIP_MAGIC
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

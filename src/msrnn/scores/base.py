@@ -1,0 +1,101 @@
+"""What all scores have in common: sums first, scores last."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+PIXELS = (2, 3, 4)
+"""Axes of (batch, lead, channel, y, x) that a frame is summed over."""
+
+
+class Score(NamedTuple):
+    """Which score: its name and, where it has them, its threshold (in physical units) and window (in pixels)."""
+
+    name: str
+    threshold: float | None = None
+    window: int | None = None
+
+
+class SummedScores(Metric):
+    """Scores that are made of sums over sequences.
+
+    Sums add up over batches of any size and over processes; scores are made of the totals, of each lead time
+    (`compute`) or of all (`overall`). A subclass says what is summed (`sums_of`) and what scores that makes (`scores`).
+
+    Args:
+        leads: lead times of a forecast.
+        statistics: numbers that are summed for each lead time.
+        resamples: bootstrap resamples that are summed alongside, with the weights that `update` is given.
+    """
+
+    full_state_update = False
+    higher_is_better = None
+    exact: torch.dtype = torch.float64
+    """Of the sums."""
+    sums: Tensor
+    """(statistic, lead)"""
+    resampled: Tensor
+    """(resample, statistic, lead) float64"""
+
+    def __init__(self, leads: int, statistics: int, resamples: int = 0) -> None:
+        super().__init__()
+        self.add_state("sums", torch.zeros(statistics, leads, dtype=self.exact), dist_reduce_fx="sum")
+        zeros = torch.zeros(resamples, statistics, leads, dtype=torch.float64)
+        self.add_state("resampled", zeros, dist_reduce_fx="sum")
+        self.latest = torch.zeros(0, statistics, leads, dtype=self.exact)
+        """(sequence, statistic, lead): the sums of the last update's sequences."""
+
+    def update(
+        self, forecast: Tensor, truth: Tensor, valid: Tensor | None = None, weights: Tensor | None = None
+    ) -> None:
+        """Add sequences.
+
+        Args:
+            forecast, truth: (batch, lead, channel, y, x), on any device; where either is NaN, nothing is scored.
+            valid: bool, of the same shape; where it is False, nothing is scored either.
+            weights: (batch, resamples): how often each resample holds each sequence.
+        """
+        missing = forecast.isnan() | truth.isnan()
+        valid = ~missing if valid is None else valid & ~missing
+        with torch.autocast(truth.device.type, enabled=False):
+            forecast, truth = (torch.where(valid, frames, 0).to(_precise(truth)) for frames in (forecast, truth))
+            self.latest = self.sums_of(forecast, truth, valid).to(self.sums.device, self.exact)
+        self.sums += self.latest.sum(dim=0)
+        if weights is not None:
+            weights = weights.to(self.resampled)
+            self.resampled += torch.einsum("br,bsl->rsl", weights, self.latest.to(self.resampled))
+
+    def compute(self) -> dict[Score, Tensor]:
+        """Each score, (lead,); NaN, where there is nothing to count."""
+        return self.scores(self.sums)
+
+    def overall(self) -> dict[Score, Tensor]:
+        """Each score of all lead times together, a scalar."""
+        with self.sync_context():
+            return self._overall(self.sums)
+
+    def of_each(self) -> dict[Score, Tensor]:
+        """Each score of each sequence of the last update, all lead times together, (sequence,)."""
+        return self._overall(self.latest)
+
+    def of_resamples(self) -> dict[Score, Tensor]:
+        """Each score of each resample, (resample, lead + 1): of each lead time, and of all of them."""
+        with self.sync_context():
+            return self.scores(torch.cat((self.resampled, self.resampled.sum(dim=-1, keepdim=True)), dim=-1))
+
+    def _overall(self, sums: Tensor) -> dict[Score, Tensor]:
+        return {score: values[..., 0] for score, values in self.scores(sums.sum(dim=-1, keepdim=True)).items()}
+
+    def sums_of(self, forecast: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+        """(batch, statistic, lead) of frames (batch, lead, channel, y, x), which are 0 where they are not `valid`."""
+        raise NotImplementedError
+
+    def scores(self, sums: Tensor) -> dict[Score, Tensor]:
+        """Each score (..., lead) of sums (..., statistic, lead)."""
+        raise NotImplementedError
+
+
+def _precise(frames: Tensor) -> torch.dtype:
+    return torch.float64 if frames.dtype == torch.float64 else torch.float32
