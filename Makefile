@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-all wheel clean
+.PHONY: demo test test-all browser wheel clean
 
 demo: .venv/installed
 	$(BIN)/msrnn demo --out runs/demo
@@ -16,8 +16,13 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto -m "not slow"
 
-test-all: test wheel .venv/installed-radar
+test-all: test wheel .venv/installed-radar browser
 	$(BIN)/pytest -m slow
+
+# Reports are tested in a browser.
+browser:
+	command -v chromium > /dev/null && command -v chromedriver > /dev/null || \
+	  (apt-get -qq update && apt-get -qq install --yes chromium chromium-driver)
 
 # The wheel builds, and its models run where torch and numpy alone are installed.
 wheel: .venv/installed-dev

@@ -16,7 +16,7 @@ def test_the_demo_leaves_everything_and_takes_the_next_name(tmp_path, capsys):
     for name in ("demo", "demo-2"):
         main(["demo", "--out", str(tmp_path / "demo"), "--minutes", "0.02"])
         said = capsys.readouterr().out
-        for file in ("forecast.gif", "scores.txt"):
+        for file in ("report.html", "forecast.gif", "scores.txt"):
             assert (tmp_path / name / file).is_file()
             assert str(tmp_path / name / file) in said
         with Image.open(tmp_path / name / "forecast.gif") as image:

@@ -37,10 +37,13 @@ PLAIN_WORDS = (
 
 def _options(keys: str) -> str:
     """`train.out, train.model.name` as `--out, --model`."""
-    names = [
-        re.sub(r"^(train|evaluate|predict|data\.inspect|data\.convert)\.|\.name$", "", key) for key in keys.split(", ")
-    ]
-    return ", ".join(name.upper() if name in ("run", "path") else f"--{name}" for name in names)
+    command = r"^(train|evaluate|predict|report|data\.inspect|data\.convert)\.|\.name$"
+    names = [re.sub(command, "", key) for key in keys.split(", ")]
+    return ", ".join(PLACES.get(name, f"--{name}") for name in names)
+
+
+PLACES = {"run": "RUN", "runs": "RUN", "path": "PATH"}
+"""What is given without an option."""
 
 
 class Formatter(DefaultHelpFormatter):

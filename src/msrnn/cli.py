@@ -55,13 +55,15 @@ def _run(argv: list[str]) -> None:
     training = _train_parser(argv)
     commands.add_subcommand("train", training, help="train a model")
     function: Callable[..., None]
-    for function in (evaluate, predict, demo):
+    for function in (evaluate, predict, report, demo):
         command = _command(function)
-        if function is not demo:
+        if function is report:
+            command.add_argument("runs", nargs="+", type=str, metavar="RUN", help="Run directories; the first leads.")
+        elif function is not demo:
             command.add_argument("run", metavar="RUN", help="A run directory that `msrnn train` made.")
         if function is predict:
             command.add_argument("--input", nargs="+", type=str, required=True, metavar="FILE", help=INPUT)
-        _add_options(command, function, {"run", "data", "input"})
+        _add_options(command, function, {"run", "runs", "data", "input"})
         if function is evaluate:
             add_data_overrides(command)
         commands.add_subcommand(function.__name__, command, help=_first_line(function))
@@ -85,6 +87,7 @@ def _run(argv: list[str]) -> None:
     else:
         functions: dict[str, Callable[..., None]] = {
             "predict": predict,
+            "report": report,
             "demo": demo,
             "inspect": inspect,
             "convert": convert,
@@ -244,6 +247,28 @@ def predict(
     sys.stderr.write(predict_file(run, source, Path(output), context, horizon, device, overwrite) + "\n")
 
 
+def report(runs: list[str], output: str | None = None, sequences: int = 6, device: Device = "auto") -> None:
+    """Write one HTML page about runs: scores with intervals, training curves, forecasts to play.
+
+    Scores are those of `msrnn evaluate`; a run that has none yet is evaluated now.
+
+    Args:
+        runs: The run directories.
+        output: The page to write, .html. Default: report.html in the first run directory.
+        sequences: How many test sequences to show, from the best to the worst.
+        device: Where to compute.
+    """
+    path = Path(runs[0]) / "report.html" if output is None else Path(output)
+    if path.suffix != ".html":
+        raise SettingsError(f"--output {path}: a report is called something.html")
+    _at_least_one(sequences=sequences)
+    from msrnn.report.page import write_report
+
+    for note in write_report(runs, path, sequences, device):
+        sys.stderr.write(f"{note}\n")
+    sys.stderr.write(f"{path}: open it in a browser\n")
+
+
 def inspect(
     path: list[str],
     reader: str | None = None,
@@ -330,6 +355,7 @@ def demo(out: str = "runs/demo", minutes: float = 4.0) -> None:
 USAGE: dict[Callable[..., None], str] = {
     evaluate: "msrnn evaluate RUN [options]",
     predict: "msrnn predict RUN --input FILE [FILE ...] --output FORECAST [options]",
+    report: "msrnn report RUN [RUN ...] [options]",
     inspect: "msrnn data inspect PATH [PATH ...] [options]",
     convert: "msrnn data convert PATH [PATH ...] --to OUT.zarr [options]",
     demo: "msrnn demo [options]",

@@ -9,7 +9,7 @@ import numpy as np
 from msrnn.data import open_data
 from msrnn.evaluation import evaluate
 from msrnn.predictor import Predictor, load
-from msrnn.report import animate
+from msrnn.report import animate, write_report
 from msrnn.rundir import RunDirectory
 from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings
 from msrnn.training.run import train
@@ -41,7 +41,7 @@ def demo_settings(minutes: float) -> RunSettings:
 
 
 def run_demo(out: Path, minutes: float) -> None:
-    """Train for about `minutes`, evaluate, write a GIF of truth over forecast, and name the files to open."""
+    """Train for about `minutes`, evaluate, write a GIF and a report, and name the files to open."""
     directory = RunDirectory(_free(out))
     settings = demo_settings(minutes)
     _say(
@@ -54,8 +54,12 @@ def run_demo(out: Path, minutes: float) -> None:
     evaluation.save(directory.path / "scores")
     sys.stdout.write("\n" + evaluation.table() + "\n")
     animate_test(directory.path / "forecast.gif", predictor, settings)
+    write_report(
+        [directory.path], directory.path / "report.html", device=str(next(predictor.model.parameters()).device)
+    )
     _say(
-        f"Open {directory.path / 'forecast.gif'}: truth over forecast, on digits never seen.\n"
+        f"Open {directory.path / 'report.html'}: forecasts to play, scores, training curves.\n"
+        f"     {directory.path / 'forecast.gif'}: truth over forecast, on digits never seen.\n"
         f"     {directory.path / 'scores.txt'}: the table above.\n"
         f"     {directory.metrics_file}: the training, step by step."
     )

@@ -165,6 +165,7 @@ def evaluate(
         "data": settings.data.name,
         "sequences": len(of_each),
         "fingerprint": dataset.fingerprint,
+        "weights": predictor.fingerprint,
         "context": task.context,
         "horizon": task.horizon,
         "leads": task.leads,
@@ -205,7 +206,7 @@ def _baselines(
 
 def _other_run(task: Task, run: str, device: str) -> Contender:
     predictor = load(run, device)
-    predictor.field.check(run, task.field)
+    predictor.field.check("the data", task.field)
     return of_model(task, predictor)
 
 

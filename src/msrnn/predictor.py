@@ -1,6 +1,7 @@
 """Forecasts from a run directory: context in, forecast out, in the units of the data."""
 
 import os
+import zlib
 from pathlib import Path
 from typing import overload
 
@@ -29,6 +30,15 @@ class Predictor:
         self.model = model
         self.settings = settings
         self.field = field
+
+    @property
+    def fingerprint(self) -> int:
+        """Tells these weights from others."""
+        fingerprint = 0
+        for name, weight in sorted(self.model.state_dict().items()):
+            fingerprint = zlib.crc32(name.encode(), fingerprint)
+            fingerprint = zlib.crc32(weight.cpu().contiguous().numpy().tobytes(), fingerprint)
+        return fingerprint
 
     @overload
     def predict(self, frames: np.ndarray, horizon: int | None = None) -> np.ndarray: ...

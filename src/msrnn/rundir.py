@@ -30,6 +30,8 @@ class RunDirectory:
         self.weights_file = self.path / "weights.safetensors"
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoints = self.path / "checkpoints"
+        self.scores = self.path / "scores"
+        """Of `msrnn evaluate`; a suffix is added."""
         self.last_checkpoint = self.checkpoints / "last.ckpt"
 
     def create(self, settings: RunSettings, field: Field) -> None:

@@ -1,132 +1,21 @@
-"""Pictures of forecasts."""
+"""Pictures of forecasts and scores: animations, figures for a notebook or a paper, and reports."""
 
-from pathlib import Path
+from importlib import import_module
+from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-
-from msrnn.files import written
-from msrnn.settings import SettingsError
-
-TILE = 112
-"""Edge of a small frame's picture in pixels, at least."""
-GAP, MARGIN, HEADER, LEGEND = 6, 74, 26, 84
-BACKGROUND, INK, GIVEN, PREDICTED, MISSING = (
-    (18, 18, 22),
-    (230, 230, 230),
-    (110, 110, 120),
-    (255, 150, 40),
-    (62, 62, 70),
-)
-FRAME_MS, LAST_MS = 250, 1200
-RAIN_COLOURS = (
-    (0.1, (150, 200, 235)),
-    (0.5, (90, 160, 230)),
-    (1, (40, 110, 220)),
-    (2, (20, 150, 90)),
-    (5, (120, 195, 50)),
-    (10, (245, 225, 60)),
-    (20, (245, 150, 40)),
-    (30, (225, 60, 40)),
-    (50, (170, 30, 110)),
-    (100, (240, 150, 245)),
-)
-"""Rain rate in mm/h from which on, and colour; black below the first."""
+_HOMES = {
+    "animate": "animation",
+    "plot_frames": "figures",
+    "plot_scores": "figures",
+    "plot_training": "figures",
+    "save_figure": "figures",
+    "write_report": "page",
+}
+__all__ = list(_HOMES)
 
 
-def animate(path: str | Path, rows: dict[str, np.ndarray], context: int, rain: bool = False) -> None:
-    """Write an animated GIF, or an MP4, by the suffix: one row of pictures per entry, a column per sequence.
-
-    Args:
-        path: the .gif or .mp4 to write.
-        rows: label to frames (sequence, time, y, x) in [0, 1], all of the same shape; missing values are grey. The
-            first `context` frames are those that were given, and are framed in grey; predictions of the rows after
-            the first are framed in orange.
-        context: how many frames were given.
-        rain: frames are rain rates in mm/h, and get radar colours and a legend.
-
-    Raises:
-        SettingsError: an MP4 is wanted and PyAV is not installed.
-    """
-    images = [_image(rows, context, t, rain) for t in range(next(iter(rows.values())).shape[1])]
-    with written(Path(path)) as partial:
-        if partial.suffix == ".mp4":
-            _encode(partial, images)
-            return
-        images[0].save(
-            partial,
-            save_all=True,
-            append_images=images[1:],
-            duration=[FRAME_MS] * (len(images) - 1) + [LAST_MS],
-            loop=0,
-        )
-
-
-def _encode(path: Path, images: list[Image.Image]) -> None:
-    try:
-        import av
-    except ImportError as error:
-        raise SettingsError('writing .mp4 needs PyAV: pip install "msrnn[video]", or choose .gif') from error
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=1000 // FRAME_MS)
-        stream.width, stream.height = (edge + edge % 2 for edge in images[0].size)  # the codec wants even edges
-        stream.pix_fmt = "yuv420p"
-        for image in images:
-            even = Image.new("RGB", (stream.width, stream.height), BACKGROUND)
-            even.paste(image)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(even), format="rgb24")))
-        container.mux(stream.encode())
-
-
-def _image(rows: dict[str, np.ndarray], context: int, t: int, rain: bool) -> Image.Image:
-    count, length, height, width = next(iter(rows.values())).shape
-    zoom = max(1, TILE // max(height, width))
-    step_x, step_y = width * zoom + GAP, height * zoom + GAP
-    right = MARGIN + count * step_x
-    bottom = HEADER + max(len(rows) * step_y, 15 * (len(RAIN_COLOURS) + 1) if rain else 0)
-    image = Image.new("RGB", (right + LEGEND * rain, bottom), BACKGROUND)
-    draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=13)
-    horizon = length - context
-    when = f"given {t + 1} of {context}" if t < context else f"forecast {t - context + 1} of {horizon}"
-    draw.text((MARGIN, 6), when, fill=GIVEN if t < context else PREDICTED, font=font)
-    for row, (label, frames) in enumerate(rows.items()):
-        top = HEADER + row * step_y
-        predicted = t >= context and (row > 0 or len(rows) == 1)
-        draw.text((6, top + height * zoom // 2 - 8), label, fill=INK, font=font)
-        for column in range(count):
-            left = MARGIN + column * step_x
-            edge = PREDICTED if predicted else GIVEN
-            draw.rectangle((left - 2, top - 2, left + width * zoom + 1, top + height * zoom + 1), outline=edge, width=2)
-            tile = Image.fromarray((_radar if rain else _grey)(frames[column, t]))
-            image.paste(tile.resize((width * zoom, height * zoom), Image.Resampling.NEAREST), (left, top))
-    if rain:
-        _legend(draw, right + 8, font)
-    return image
-
-
-def _grey(frame: np.ndarray) -> np.ndarray:
-    """(y, x) in [0, 1] as (y, x, 3)"""
-    missing = np.isnan(frame)
-    pixels = np.round(255 * np.where(missing, 0, frame).clip(0, 1)).astype(np.uint8)
-    return np.where(missing[..., None], np.array(MISSING, np.uint8), pixels[..., None].repeat(3, axis=-1))
-
-
-def _radar(frame_mm_h: np.ndarray) -> np.ndarray:
-    """(y, x) in mm/h as (y, x, 3)"""
-    rates, colours = zip(*RAIN_COLOURS, strict=True)
-    table = np.array([(0, 0, 0), *colours], np.uint8)
-    pixels: np.ndarray = table[np.digitize(np.nan_to_num(frame_mm_h), rates)]  # the missing get their own colour below
-    pixels[np.isnan(frame_mm_h)] = MISSING
-    return pixels
-
-
-def _legend(draw: ImageDraw.ImageDraw, left: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> None:
-    draw.text((left, HEADER - 20), "mm/h", fill=INK, font=font)
-    for place, (rate, colour) in enumerate(reversed(RAIN_COLOURS)):
-        top = HEADER + 15 * place
-        draw.rectangle((left, top, left + 16, top + 13), fill=colour)
-        draw.text((left + 22, top - 1), f"{rate:g}", fill=INK, font=font)
-    top = HEADER + 15 * len(RAIN_COLOURS)
-    draw.rectangle((left, top, left + 16, top + 13), fill=MISSING)
-    draw.text((left + 22, top - 1), "no data", fill=INK, font=font)
+def __getattr__(name: str) -> Any:
+    """Names load on first use: an animation needs no matplotlib."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'msrnn.report' has no attribute {name!r}")
+    return getattr(import_module(f"msrnn.report.{_HOMES[name]}"), name)

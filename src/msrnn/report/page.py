@@ -1,0 +1,315 @@
+"""One self-contained HTML page about one or more runs."""
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import msrnn
+from msrnn.baselines import Task, of_model
+from msrnn.data import open_data
+from msrnn.evaluation import evaluate
+from msrnn.files import written
+from msrnn.predictor import Predictor, load
+from msrnn.report.colours import DIFFERENCE, GREY, RAIN, RAIN_DIFFERENCE
+from msrnn.report.figures import RUN_COLOURS, as_svg, plot_scores, plot_training
+from msrnn.report.gallery import LEAST_EDGE, Shown, choose, forecast_of, panels
+from msrnn.rundir import RunDirectory
+from msrnn.scores import Score
+from msrnn.scores.bootstrap import LEAST_BLOCKS, interval
+from msrnn.scores.evaluation import MODEL, PERSISTENCE, Evaluation, resample_key, short
+from msrnn.settings import SettingsError
+
+MAIN = ("mse", "rmse_physical", "mae", "ssim", "psnr", "gdl", "csi")
+"""Scores in the table of models."""
+FIGURES = (*MAIN, "bias", "fss")
+LARGEST_BYTES = 14_000_000
+"""Of the page; pictures are shrunk until it fits."""
+LARGEST_EDGE = 384
+"""Of a picture in pixels, to begin with."""
+SAME = {"context": "contexts", "horizon": "horizons", "fingerprint": "test sequences"}
+"""What two runs of a group must share to be compared sequence by sequence, and what it is called."""
+Group = dict[str, Evaluation]
+"""Runs whose scores can stand side by side."""
+
+
+@dataclass
+class Run:
+    """What a page says of a run."""
+
+    name: str
+    directory: RunDirectory
+    settings: dict[str, Any]
+    metrics: list[dict[str, float]]
+    predictor: Predictor | None = None
+    evaluation: Evaluation | None = None
+    problem: str = ""
+    """Why there are no scores."""
+
+
+def write_report(runs: Sequence[str | Path], output: str | Path, sequences: int = 6, device: str = "auto") -> list[str]:
+    """Write a page about runs: settings, training curves, scores with intervals, forecasts to play.
+
+    Scores are those that `msrnn evaluate` left in the run directories, if they are of the runs' present weights; else
+    the runs are evaluated now. What cannot be shown or compared is said in the page.
+
+    Args:
+        runs: run directories; the gallery's sequences are the first one's.
+        output: the .html to write.
+        sequences: how many sequences to show, from the best to the worst.
+        device: where to compute: "auto", "cpu", "cuda" or "mps".
+
+    Returns:
+        Sentences on what could not be shown or compared.
+
+    Raises:
+        SettingsError: a directory is no run, or none can be scored.
+    """
+    found = [_open(name, Path(path), device) for name, path in _names(runs).items()]
+    notes = [f"{run.name}: {run.problem}." for run in found if run.problem]
+    groups, of_groups = _groups(found)
+    notes += of_groups
+    shown, first, of_gallery = _gallery(found, sequences)
+    notes += of_gallery
+    edge = LARGEST_EDGE
+    while True:
+        page = _page(found, groups, notes, shown, first, edge)
+        if len(page.encode()) <= LARGEST_BYTES or edge <= LEAST_EDGE:
+            break
+        edge = max(LEAST_EDGE, int(edge * 0.75))
+    with written(Path(output)) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return notes
+
+
+def _names(runs: Sequence[str | Path]) -> dict[str, str | Path]:
+    """The directories' last parts; whole paths, where these are the same."""
+    last = [Path(run).resolve().name for run in runs]
+    return {str(run) if last.count(name) > 1 else name: run for run, name in zip(runs, last, strict=True)}
+
+
+def _open(name: str, path: Path, device: str) -> Run:
+    directory = RunDirectory(path)
+    run = Run(name, directory, directory.document(), _metrics(directory))
+    try:
+        run.predictor = load(path, device)
+        run.evaluation = _evaluation(run.predictor, directory)
+    except SettingsError as error:
+        run.problem = str(error)
+    return run
+
+
+def _metrics(directory: RunDirectory) -> list[dict[str, float]]:
+    try:
+        return [json.loads(line) for line in directory.metrics_file.read_text().splitlines()]
+    except (OSError, json.JSONDecodeError):
+        return []
+
+
+def _evaluation(predictor: Predictor, directory: RunDirectory) -> Evaluation:
+    """The scores in the directory, if they are of these weights; else new ones, which are left there."""
+    try:
+        stored = Evaluation.load(directory.scores)
+        if stored.protocol.get("weights") == predictor.fingerprint:
+            return stored
+    except SettingsError:
+        pass
+    evaluation = evaluate(predictor, predictor.settings)
+    evaluation.save(directory.scores)
+    return evaluation
+
+
+def _groups(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
+    """Runs with the same units and protocol together; and sentences on what keeps others apart."""
+    groups: dict[tuple[str, ...], Group] = {}
+    for run in runs:
+        if run.evaluation is not None:
+            p = run.evaluation.protocol
+            groups.setdefault((p["name"], p["normalisation"], p["of_event"]), {})[run.name] = run.evaluation
+    notes = []
+    if len(groups) > 1:
+        kinds = "; ".join(f"{', '.join(group)} ({kind[0]}, {kind[1]})" for kind, group in groups.items())
+        notes.append(f"Not compared, since protocol, units or normalisation differ: {kinds}.")
+    for group in groups.values():
+        first, *others = group.values()
+        differ = [what for name, what in SAME.items() if any(o.protocol[name] != first.protocol[name] for o in others)]
+        if differ:
+            notes.append(f"{', '.join(group)}: {' and '.join(differ)} differ; their differences have no interval.")
+    return list(groups.values()), notes
+
+
+def _gallery(runs: Sequence[Run], count: int) -> tuple[list[Shown], Run | None, list[str]]:
+    """Sequences of the first run that was scored, forecast by all runs that can."""
+    first = next((run for run in runs if run.evaluation is not None), None)
+    if first is None:
+        raise SettingsError("no run can be scored: " + " ".join(f"{run.name}: {run.problem}" for run in runs))
+    assert first.predictor is not None
+    assert first.evaluation is not None
+    settings, own = first.predictor.settings, first.predictor.field
+    task = Task(own, settings.context, settings.horizon)
+    contenders, notes = {}, []
+    for run in runs:
+        if run.predictor is None:
+            continue
+        try:
+            run.predictor.field.check(f"the frames of {first.name}", own)
+            contenders[run.name] = of_model(task, run.predictor)
+        except SettingsError as error:
+            notes.append(f"{run.name} is not among the forecasts: {error}.")
+    dataset = open_data(settings.data, settings.context, settings.horizon, settings.seed, own).held_out("test")
+    chosen = choose(first.evaluation, count)
+    if not chosen:
+        notes.append("No sequence is shown: the score that ranks them is undefined for all.")
+    if own.channels > 1:
+        notes.append(f"Of {own.channels} channels the first is shown.")
+    device = next(first.predictor.model.parameters()).device
+    return forecast_of(chosen, first.evaluation, dataset, task, contenders, device), first, notes
+
+
+def _page(
+    runs: Sequence[Run],
+    groups: Sequence[Group],
+    notes: Sequence[str],
+    shown: Sequence[Shown],
+    first: Run | None,
+    edge: int,
+) -> str:
+    assert first is not None
+    assert first.predictor is not None
+    assert first.evaluation is not None
+    own, protocol = first.predictor.field, first.evaluation.protocol
+    environment = Environment(
+        loader=PackageLoader("msrnn.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    source = environment.loader
+    assert source is not None
+    plain = {name: Markup(source.get_source(environment, name)[0]) for name in ("page.css", "page.js")}
+    training = plot_training({run.name: run.metrics for run in runs})
+    names = {run.name for run in runs if run.evaluation is not None}
+    colours = {name: RUN_COLOURS[k % len(RUN_COLOURS)] for k, name in enumerate(n for g in groups for n in g)}
+    return environment.get_template("page.html").render(
+        title=" and ".join(run.name for run in runs),
+        date=datetime.date.today().isoformat(),
+        version=msrnn.__version__,
+        css=plain["page.css"],
+        js=plain["page.js"],
+        runs=runs,
+        colours=colours,
+        scored=names,
+        summaries=[line for group in groups for line in _summary(group)],
+        notes=[*notes, *(f"{run.name}: {note}" for run in runs if run.evaluation for note in run.evaluation.notes)],
+        groups=[_group(number, group) for number, group in enumerate(groups)],
+        training=None if training is None else Markup(as_svg(training, "training")),
+        gallery=[(one, panels(one, protocol["context"], own.is_rain, edge)) for one in shown],
+        ranked_by=first.evaluation.name(Score(*protocol["ranked_by"])),
+        gallery_of=first.name,
+        leads=_lead_names(protocol),
+        context=protocol["context"],
+        legends=[RAIN, RAIN_DIFFERENCE] if own.is_rain else [GREY, DIFFERENCE],
+        settings={run.name: yaml.safe_dump(run.settings, sort_keys=False) for run in runs},
+        protocols={run.name: " ".join(run.evaluation.said()) for run in runs if run.evaluation},
+        short=short,
+    )
+
+
+def _lead_names(protocol: Mapping[str, Any]) -> list[str]:
+    """Of all frames of a sequence, as the slider says them."""
+    step = protocol["step_minutes"]
+    leads = range(1 - protocol["context"], protocol["horizon"] + 1)
+    return [f"{lead * step:+g} min" if step else f"{lead:+d}" for lead in leads]
+
+
+def _summary(group: Group) -> list[str]:
+    """What the scores say, in a sentence for each run."""
+    lines = []
+    for name, evaluation in group.items():
+        if PERSISTENCE not in evaluation.models:
+            continue
+        events = [score for score in evaluation.scores if score.name == "csi"]
+        score = next((s for s in events if np.isfinite(evaluation.value(MODEL, s))), Score("mse"))
+        ours = evaluation.row(MODEL, score)
+        others = [
+            f"{short(evaluation.value(model, score))} for {model}{_surely(evaluation, model, score)}"
+            for model in evaluation.models[1:]
+        ]
+        between = "" if np.isnan(ours.low) else f" ({short(ours.low)} to {short(ours.high)})"
+        lines.append(
+            f"{name}: {evaluation.name(score)} over all leads is {short(ours.value)}{between}; {', '.join(others)}."
+        )
+    return lines
+
+
+def _surely(evaluation: Evaluation, model: str, score: Score) -> str:
+    """Whether the difference to a baseline could be chance."""
+    row = evaluation.row(f"{MODEL} - {model}", score)
+    return " (the difference may be chance)" if row.low <= 0 <= row.high else ""
+
+
+def _group(number: int, group: Group) -> dict[str, Any]:
+    first = next(iter(group.values()))
+    scores = [score for score in first.scores if all(score in other.scores for other in group.values())]
+    figures: list[tuple[str, Markup]] = []
+    empty, windows = [], first.protocol["windows"][:1]
+    for score in scores:
+        if score.name not in FIGURES or score.window not in (None, *windows):
+            continue
+        figure = plot_scores(group, score)
+        if figure is None:
+            empty.append(first.name(score))
+        else:
+            label = f"{first.name(score)} against lead time for {', '.join(group)} and baselines"
+            figures.append((label, Markup(as_svg(figure, f"g{number}f{len(figures)}"))))
+    rows = [(name, name, evaluation, MODEL) for name, evaluation in group.items()]
+    for name, evaluation in group.items():
+        for model in evaluation.models[1:]:
+            alone = len(group) == 1 or _same(first, evaluation)
+            if not (alone and any(label == model for label, *_ in rows)):
+                rows.append((model if alone else f"{model} ({name})", "", evaluation, model))
+    return {
+        "models": list(group),
+        "main": [(first.name(score), score) for score in scores if score.name in MAIN],
+        "skill_of": next((first.name(score), score) for score in scores if score.name in ("csi", "mse")),
+        "scores": [(first.name(score), score) for score in scores],
+        "rows": [
+            (label, run, {score: evaluation.row(model, score) for score in scores})
+            for label, run, evaluation, model in rows
+        ],
+        "figures": figures,
+        "empty": empty,
+        "differences": _differences(group, scores),
+    }
+
+
+def _same(one: Evaluation, other: Evaluation) -> bool:
+    """Whether two evaluations are of the same sequences and leads."""
+    return all(one.protocol[name] == other.protocol[name] for name in SAME)
+
+
+def _differences(group: Group, scores: Sequence[Score]) -> list[tuple[str, dict[Score, tuple[float, float, float]]]]:
+    """Each run minus its baselines and minus the runs after it: value and interval over all leads."""
+    found = []
+    for place, (name, one) in enumerate(group.items()):
+        pairs = [(f"{name} - {model}", one, model) for model in one.models[1:]]
+        pairs += [(f"{name} - {b}", other, MODEL) for b, other in list(group.items())[place + 1 :] if _same(one, other)]
+        for label, other, model in pairs:
+            cells = {}
+            for score in scores:
+                keys = resample_key(MODEL, score), resample_key(model, score)
+                resampled = torch.from_numpy(one.resamples[keys[0]] - other.resamples[keys[1]])
+                blocks = one.protocol["blocks"] if _same(one, other) else LEAST_BLOCKS - 1
+                low, high = interval(resampled, blocks)
+                cells[score] = (one.value(MODEL, score) - other.value(model, score), float(low), float(high))
+            found.append((label, cells))
+    return found
