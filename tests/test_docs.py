@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from msrnn.arguments import settings_from
+from msrnn.demo import demo_settings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,3 +35,8 @@ def test_recipes(block):
 def test_links(page):
     for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_the_recipe_for_digits_is_the_demo():
+    recipe = settings_from(yaml.safe_load((ROOT / "recipes" / "digits.yaml").read_text()))
+    assert recipe == demo_settings(minutes=4)

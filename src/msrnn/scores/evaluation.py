@@ -106,7 +106,7 @@ class Evaluation:
             line = f"{self.name(score):<19}{short(row.value):>6}  {between:<15}{others}"
             lines.append(line + ("" if np.isnan(row.skill) else f"{short(row.skill):>7}"))
         legend = [f"{label}: {model}" for model, label in labels.items() if model not in SHORT]
-        return "\n".join([per_lead, *lines, "", *self.said(), *legend, *self.notes]) + "\n"
+        return "\n".join([per_lead.rstrip("\n"), "", *lines, "", *self.said(), *legend, *self.notes]) + "\n"
 
     def _block(self, score: Score, labels: dict[str, str]) -> tuple[str, list[str], list[list[str]]]:
         """Head, columns, and for each lead what stands in them."""
