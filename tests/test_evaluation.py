@@ -2,7 +2,10 @@
 
 import csv
 import json
-import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +14,12 @@ from safetensors.torch import save_file
 
 import formats
 from conftest import frames
+from msrnn.baselines import Task, of_model
 from msrnn.data import Field, open_data
 from msrnn.data.files import FileData
 from msrnn.evaluation import THRESHOLDS_MM_H, Scoring, evaluate
 from msrnn.predictor import Predictor
+from msrnn.report import plot_scores
 from msrnn.rundir import RunDirectory, build_model
 from msrnn.scores import Score
 from msrnn.scores.evaluation import ALL, Evaluation, resample_key, short
@@ -26,7 +31,7 @@ PERSISTENCE, CONSTANT = "persistence", "best constant image"
 
 
 def digits(**settings):
-    data = DataSettings(digits=DIGITS, test_samples=7, epoch_samples=8)
+    data = DataSettings(digits=DIGITS, test_samples=12, epoch_samples=8)
     values = {"context": 3, "horizon": 2} | settings
     return RunSettings(ModelSettings("ms-convlstm", hidden_channels=4), data, **values)
 
@@ -93,7 +98,7 @@ def test_the_forecast_protocol_by_hand():
     assert difference == pytest.approx(float(mse["model"].mean() - mse[PERSISTENCE].mean()), rel=1e-4)
     of_each = mse["model"].mean(dim=(1, 2, 3, 4)).tolist()
     assert [value for _, value in evaluation.sequences] == pytest.approx(of_each, rel=1e-5)
-    assert [title for title, _ in evaluation.sequences] == [f"sequence {number}" for number in range(1, 8)]
+    assert [title for title, _ in evaluation.sequences] == [f"sequence {number}" for number in range(1, 13)]
     assert not any(score.endswith("_physical") for score, *_ in evaluation.scores)  # these are in [0, 1] anyway
 
 
@@ -130,7 +135,7 @@ def test_the_paper_protocol_by_hand():
 def test_rain_is_scored_in_physical_units(radar):
     settings = rain(radar)
     predictor = untrained(settings)
-    evaluation = evaluate(predictor, settings, Scoring(baselines=("persistence",), windows=(1, 4)))
+    evaluation = evaluate(predictor, settings, Scoring(windows=(1, 4)))
     values = moving_rain()[28:, 4:] * 12  # 30 % of 40, the guard is taken from the frames before
     pairs = [(values[k + 2], values[k + 2 + lead]) for lead in (1, 2) for k in range(len(values) - 4)]
     for threshold in THRESHOLDS_MM_H:
@@ -143,7 +148,7 @@ def test_rain_is_scored_in_physical_units(radar):
     assert evaluation.value(PERSISTENCE, "rmse_physical") == pytest.approx(error, rel=1e-5)
     assert evaluation.name(Score("rmse_physical")) == "rmse mm/h"
     assert evaluation.value(PERSISTENCE, Score("fss", 0.5, 4)) > evaluation.value(PERSISTENCE, Score("fss", 0.5, 1))
-    assert evaluation.notes == ["No true pixel reaches 2, 5, 10, 30 mm/h: scores of such events say little."]
+    assert "No true pixel reaches 2, 5, 10, 30 mm/h: scores of such events say little." in evaluation.notes
     assert evaluation.protocol["ranked_by"] == ["csi", 0.5, None]
     assert "balanced_mse" in {name for name, *_ in evaluation.scores}
     assert CONSTANT not in evaluation.models
@@ -156,7 +161,7 @@ def test_thresholds_of_data_that_are_no_rain(tmp_path):
     evaluation = evaluate(untrained(settings), settings, Scoring(thresholds=(50, 200), windows=()))
     last, future = values[23:28], np.stack([values[24 + k : 26 + k] for k in range(5)])
     hits = ((last[:, None] >= 50) & (future >= 50)).sum()
-    assert evaluation.value(PERSISTENCE, Score("pod", 50)) == pytest.approx(hits / (future >= 50).sum(), rel=0.2)
+    assert evaluation.value(PERSISTENCE, Score("pod", 50)) == pytest.approx(hits / (future >= 50).sum(), rel=1e-6)
     assert evaluation.notes == ["No true pixel reaches 200: scores of such events say little."]
     assert evaluation.protocol["ranked_by"] == ["mse", None, None]
 
@@ -170,15 +175,16 @@ def test_an_earlier_run_beside_the_model(tmp_path):
         save_file(one.model.state_dict(), directory.weights_file)
     names = (str(tmp_path / "same"), str(tmp_path / "other"))
     evaluation = evaluate(predictor, settings, Scoring(baselines=names))
-    assert evaluation.models == ["model", *names]
+    assert evaluation.models == ["model", PERSISTENCE, CONSTANT, *names]
     same, differs = (evaluation.row(f"model - {name}", "mse") for name in names)
     assert same[5:8] == (0, 0, 0)
     assert differs.low <= differs.value <= differs.high
     assert differs.value == evaluation.value("model", "mse") - evaluation.value(names[1], "mse")
-    assert np.isnan(evaluation.row("model", "mse").skill)  # nobody asked for persistence
     table = evaluation.table()
-    assert f"run1: {names[0]}" in table
-    assert "Skill" not in table
+    assert f"run3: {names[0]}" in table.replace("\n", "")
+    again = [f"{names[0]}/{'./' * n}." for n in (1, 2, 3)]
+    many = evaluate(predictor, settings, Scoring(baselines=(*names, *again)))
+    assert max(map(len, many.table().splitlines())) <= 80
 
 
 def test_what_does_not_suit_is_left_out_and_said(radar, tmp_path):
@@ -188,11 +194,11 @@ def test_what_does_not_suit_is_left_out_and_said(radar, tmp_path):
     directory.create(settings, Field(units="mm/h", normalisation="rain"))
     save_file(predictor.model.state_dict(), directory.weights_file)
     (tmp_path / "empty").mkdir()
-    names = ("persistence", "extrapolation", str(tmp_path / "rain"), str(tmp_path / "empty"))
+    names = ("extrapolation", str(tmp_path / "rain"), str(tmp_path / "empty"))
     evaluation = evaluate(predictor, settings, Scoring(baselines=names))
-    assert evaluation.models == ["model", "persistence"]
+    assert evaluation.models == ["model", PERSISTENCE, CONSTANT]
     without = [note.partition(": ")[0] for note in evaluation.notes]
-    assert without == [f"Without {name}" for name in names[1:]]
+    assert without == [f"Without {name}" for name in names]
     assert "its units: 1; the model's: mm/h" in evaluation.notes[1]
 
 
@@ -205,6 +211,9 @@ def test_what_does_not_suit_is_left_out_and_said(radar, tmp_path):
         ),
         ({"thresholds": (1.0, 1.0)}, "each only once"),
         ({"windows": (0,)}, "at least 1 pixel"),
+        ({"protocol": "Paper"}, "--protocol Paper: choose from forecast, paper"),
+        ({"split": "tset"}, "--split tset: choose from train, validation, test"),
+        ({"thresholds": (np.nan,)}, "nan is none"),
     ],
 )
 def test_what_cannot_be_scored(settings, message):
@@ -227,7 +236,7 @@ def test_saved_and_loaded(tmp_path):
     with (tmp_path / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["model", "score", "threshold", "window", "lead", "value", "low", "high", "n", "skill"]
-    assert (rows[2]["lead"], rows[2]["n"]) == (ALL, "7")
+    assert (rows[2]["lead"], rows[2]["n"]) == (ALL, "12")
     assert float(rows[0]["value"]) == evaluation.value("model", "mse", 1)
     json.loads((tmp_path / "scores.json").read_text(), parse_constant=pytest.fail)  # NaN is no JSON
     again = Evaluation.load(tmp_path / "scores")
@@ -238,9 +247,11 @@ def test_saved_and_loaded(tmp_path):
     resampled = again.resamples[resample_key("model", Score("mse"))]
     row = again.row("model", "mse")
     np.testing.assert_allclose(np.quantile(resampled, (0.025, 0.975)), (row.low, row.high), rtol=1e-5)
-    (tmp_path / "scores.json").write_text("{")
-    with pytest.raises(SettingsError, match=r"scores.json cannot be used .*: run msrnn evaluate again"):
-        Evaluation.load(tmp_path / "scores")
+    resamples = (tmp_path / "scores.npz").read_bytes()
+    for name, damaged in (("npz", resamples[:-30]), ("npz", b""), ("json", b"{")):
+        (tmp_path / f"scores.{name}").write_bytes(damaged)
+        with pytest.raises(SettingsError, match=r"scores.json cannot be used .*: run msrnn evaluate again"):
+            Evaluation.load(tmp_path / "scores")
 
 
 @pytest.mark.parametrize("kind", ["digits", "rain"])
@@ -260,8 +271,8 @@ def test_the_table_is_at_most_80_columns_wide(kind, radar):
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.01234, ".0123"), (-0.01234, "-.012"), (12.345, "12.35"), (123.456, "123.5"), (1234.5, "1234"), (1.0, "1.00"),
-     (99.999, "100.0"), (-12.345, "-12.3"), (1e-6, ".0000"), (0, ".0000"), (123456.0, "1e5"), (np.nan, "nan"),
-     (-0.5, "-.500")],
+     (99.999, "100.0"), (-12.345, "-12.3"), (1e-6, "1e-6"), (-123456.0, "-1e5"), (0, ".0000"), (123456.0, "1e5"),
+     (np.nan, "nan"), (-0.5, "-.500")],
 )  # fmt: skip
 def test_numbers_in_tables(value, text):
     assert short(value) == text
@@ -272,14 +283,14 @@ def days(count, per_day=4):
     return [start + np.timedelta64(day * 24 * 60 + 5 * k, "m") for day in range(count) for k in range(per_day)]
 
 
-@pytest.mark.parametrize(("count", "block"), [(6, "days"), (3, "stretches as long as a sequence")])
+@pytest.mark.parametrize(("count", "block"), [(10, "days"), (3, "stretches twice as long as a sequence")])
 def test_blocks_are_days_or_else_stretches(tmp_path, count, block):
     formats.dataset(formats.rain(4 * count)).assign_coords(time=days(count)).to_netcdf(
         tmp_path / "rain.nc", engine="h5netcdf"
     )
     data = FileData(DataSettings(str(tmp_path / "rain.nc"), shares=(0, 0, 1), guard=0), 1, 1, 0)
     test = data.held_out("test")
-    blocks, what = test.blocks(5)
+    blocks, what = test.blocks(10)
     assert what == block
     assert len(blocks) == 3 * count
     assert test.title(3) == "2020-05-02 12:00"
@@ -292,7 +303,7 @@ def test_windows_that_share_no_frame_are_in_different_stretches(tmp_path):
     np.save(tmp_path / "a.npy", frames(12, 1, 1, 4, 4)[:, 0, 0].numpy())
     data = FileData(DataSettings(str(tmp_path / "a.npy"), shares=(0, 0, 1), guard=0), 2, 1, 0)
     blocks, _ = data.held_out("test").blocks(2)
-    assert blocks.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
+    assert blocks.tolist() == [0] * 6 + [1] * 4
     assert data.held_out("test").title(4) == "sequence 1, frame 5"
 
 
@@ -315,15 +326,92 @@ def test_extrapolation_carries_rain_on(tmp_path):
     assert evaluation.value("extrapolation", score, 4) > 0.7
 
 
+GROWTH = """
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from test_evaluation import digits, untrained
+from msrnn.evaluation import evaluate
+for sequences in (50, 3000):
+    settings = digits()
+    settings.data.test_samples = sequences
+    evaluate(untrained(settings), settings)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_test_set():
-    def evaluated(sequences):
-        settings = digits()
-        settings.data.test_samples = sequences
-        evaluate(untrained(settings), settings)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    said = subprocess.run([sys.executable, "-c", GROWTH], cwd=Path(__file__).parent, capture_output=True, check=True)
+    few, many = map(float, said.stdout.split())
+    assert many - few < 40  # MiB; the frames alone are 14 MiB in float32, forecasts and errors many times that
 
-    few = evaluated(50)
-    assert (
-        evaluated(3000) - few < 40
-    )  # MiB; the frames alone are 14 MiB in float32, forecasts and errors many times that
+
+def test_one_lead_time(tmp_path):
+    settings = digits(horizon=1)
+    evaluation = evaluate(untrained(settings), settings)
+    assert evaluation.value("model", "mse", 1) == evaluation.value("model", "mse")
+    assert plot_scores({"one": evaluation}, "mse") is not None
+
+
+def test_data_of_several_channels_one_pixel_high(tmp_path):
+    np.save(tmp_path / "flow.npy", 9 * frames(30, 2, 1, 1, 12)[:, :, 0].numpy())
+    settings = rain(tmp_path / "flow.npy")
+    evaluation = evaluate(untrained(settings), settings, Scoring(lpips=True))
+    assert evaluation.name(Score("rmse_physical")) == "rmse data"
+    assert evaluation.value("model", "gdl") > 0
+    assert np.isnan(evaluation.value("model", "ssim"))
+    assert "Without lpips: it is for 1 or 3 channels of at least 32 pixels, these are 2 channels" in evaluation.notes[0]
+
+
+def test_rain_that_is_not_normalised_as_rain_has_no_balanced_errors(radar):
+    settings = rain(radar)
+    settings.data.normalisation = "range"
+    evaluation = evaluate(untrained(settings), settings)
+    names = {name for name, *_ in evaluation.scores}
+    assert "rmse_physical" in names
+    assert "balanced_mse" not in names
+
+
+def test_an_earlier_run_on_the_same_scale_is_not_clipped_under_paper():
+    settings = digits()
+    predictor = untrained(settings)
+    predictor.model.head.bias.data += 2
+    task = Task(predictor.field, 3, 2, from_first=True)
+    other = Predictor(predictor.model, settings, replace(predictor.field, fill="last"))
+    truth = truth_of(settings, predictor)
+    with torch.no_grad():
+        assert of_model(task, other)(truth, truth).frames.equal(of_model(task, predictor)(truth, truth).frames)
+
+
+def test_names_of_runs_do_not_hide_others(tmp_path, monkeypatch):
+    settings = digits()
+    predictor = untrained(settings)
+    directory = RunDirectory(tmp_path / "model")
+    directory.create(settings, predictor.field)
+    save_file(untrained(settings, seed=1).model.state_dict(), directory.weights_file)
+    monkeypatch.chdir(tmp_path)
+    evaluation = evaluate(predictor, settings, Scoring(baselines=("model",)))
+    assert evaluation.models == ["model", PERSISTENCE, CONSTANT, "./model"]
+    assert evaluation.value("model", "mse") == evaluate(predictor, settings).value("model", "mse")
+
+
+def test_fingerprints_tell_sequences_apart(tmp_path):
+    values = frames(30, 1, 1, 8, 9)[:, 0, 0].numpy()
+    for name, changed in (("a", values), ("b", values[:, :, ::-1]), ("c", values[:, :4])):
+        np.save(tmp_path / f"{name}.npy", np.ascontiguousarray(changed))
+
+    def fingerprint(name, **settings):
+        data = DataSettings(str(tmp_path / f"{name}.npy"), shares=(0.5, 0.2, 0.3), **settings)
+        return FileData(data, 3, 2, 0).held_out("test").fingerprint
+
+    assert len({fingerprint("a"), fingerprint("b"), fingerprint("c"), fingerprint("a", size=(4, 4))}) == 4
+    assert fingerprint("a") == fingerprint("a")
+
+
+def test_weights_in_bfloat16_have_a_fingerprint():
+    predictor = untrained(digits())
+    before = predictor.fingerprint
+    predictor.model.bfloat16()
+    assert predictor.fingerprint != before

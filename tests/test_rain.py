@@ -56,13 +56,13 @@ def test_what_a_run_knows_of_its_data(run):
     assert predictor.settings.data.epoch_samples == 8
 
 
-def test_evaluate_scores_events_in_physical_units(run, radar, capsys):
+def test_evaluate_says_what_was_scored(run, capsys):
     main(["evaluate", str(run), "--device=cpu"])
     table = capsys.readouterr().out
     assert max(map(len, table.splitlines())) <= 80
     assert "const" not in table
     assert "Normalisation rain: clip((dBZ + 10) / 70, 0, 1) with Z = 256 R^1.42" in table.replace("\n", " ")
-    assert "CSI at or above" not in table
+    assert "csi 0.5 mm/h" in table
 
 
 def test_a_run_on_a_store_of_the_same_files_is_the_same(radar, run, tmp_path):

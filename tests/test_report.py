@@ -116,6 +116,46 @@ def test_stored_scores_are_used_while_the_weights_are_the_same(runs, tmp_path):
     assert "these were read" not in (folder / "report.html").read_text()
 
 
+def test_scores_of_sequences_that_have_changed_are_not_used(tmp_path):
+    values = frames(40, 1, 1, 12, 12)[:, 0, 0].numpy()
+    np.save(tmp_path / "all.npy", values)
+    make_run(tmp_path / "run", DataSettings(str(tmp_path / "all.npy"), shares=(0.5, 0.2, 0.3)))
+    write_report([tmp_path / "run"], tmp_path / "report.html", device="cpu")
+    before = Evaluation.load(tmp_path / "run" / "scores").protocol
+    np.save(tmp_path / "all.npy", values[::-1])
+    write_report([tmp_path / "run"], tmp_path / "report.html", device="cpu")
+    after = Evaluation.load(tmp_path / "run" / "scores").protocol
+    assert before["fingerprint"] != after["fingerprint"]
+    (tmp_path / "all.npy").unlink()  # as on a machine that has the run alone
+    notes = write_report([tmp_path / "run"], tmp_path / "report.html", device="cpu")
+    assert "its data cannot be read" in notes[0]
+    assert "No sequence is shown: the data cannot be read." in notes
+    assert "<article" not in (tmp_path / "report.html").read_text()
+    assert "data-value" in (tmp_path / "report.html").read_text()
+
+
+def test_names_that_are_no_plain_words(tmp_path):
+    for name in ("a$b$<i>'", "_x", "truth", "persistence"):
+        make_run(tmp_path / name, digits())
+    write_report(sorted(tmp_path.iterdir()), tmp_path / "report.html", sequences=1, device="cpu")
+    text = (tmp_path / "report.html").read_text()
+    assert "<i>'" not in text
+    assert text.count('class="film"') == 1 + 2 * 4
+    assert len(re.findall(r'<th scope="row">(?:<i[^>]*></i>)?persistence</th>', text)) == 1
+
+
+def test_a_run_whose_forecasts_are_not_finite(runs, tmp_path):
+    make_run(tmp_path / "broken", digits())
+    weights = RunDirectory(tmp_path / "broken").weights()
+    save_file(
+        {n: torch.full_like(w, torch.nan) for n, w in weights.items()}, tmp_path / "broken" / "weights.safetensors"
+    )
+    with (tmp_path / "broken" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 40, "train/')
+    notes = write_report([runs / "one", tmp_path / "broken"], tmp_path / "report.html", device="cpu")
+    assert "broken: a forecast of model is not finite: train it with a lower --learning-rate." in notes
+
+
 def test_what_cannot_be_compared_is_said(runs, radar, tmp_path, capsys):
     make_run(tmp_path / "longer", digits(), horizon=4)
     make_run(tmp_path / "rain", radar)
@@ -130,7 +170,7 @@ def test_what_cannot_be_compared_is_said(runs, radar, tmp_path, capsys):
         "untrained has no weights yet: continue its training with --resume",
         "no test sequence of 5 frames",
         "one, longer: horizons and test sequences differ; their differences have no interval",
-        "Not compared, since protocol, units or normalisation differ: one, longer (forecast, none",
+        "Not compared, since protocol, normalisation or time step differ: one, longer (forecast, none",
         "rain is not among the forecasts: the frames of one: its units: 1; the model's: mm",
     ):
         assert sentence in said.replace(str(tmp_path) + "/", "")
@@ -249,20 +289,22 @@ def test_in_a_browser(page, width):
     try:
         browser.get(page.as_uri())
         article = browser.find_element(By.CLASS_NAME, "sequence")
-        film, slider = article.find_elements(By.CLASS_NAME, "film")[1], article.find_element(By.TAG_NAME, "input")
+        film, slider = article.find_elements(By.CLASS_NAME, "film")[0], article.find_element(By.TAG_NAME, "input")
         said = article.find_element(By.TAG_NAME, "output")
         assert said.text == "forecast +1"
         pictures = {}
-        for frame in (0, 4):
+        for frame in (3, 4):
             browser.execute_script(
                 "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))", slider, frame
             )
             pictures[said.text] = film.screenshot_as_png
-        assert set(pictures) == {"given -2", "forecast +2"}
-        assert pictures["given -2"] != pictures["forecast +2"]
+        assert set(pictures) == {"forecast +1", "forecast +2"}
+        assert pictures["forecast +1"] != pictures["forecast +2"]
+        assert film.value_of_css_property("background-position") == "0px 100%"
         play = article.find_element(By.CLASS_NAME, "play")
         browser.execute_script("arguments[0].click()", play)
         assert (play.text, said.text) == ("Pause", "given -2")  # from the start again
+        assert play.get_attribute("aria-label").startswith("Pause")
         browser.execute_script("arguments[0].click()", play)
         assert play.text == "Play"
         table = browser.find_element(By.CSS_SELECTOR, "table.sortable")

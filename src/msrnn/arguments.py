@@ -19,7 +19,7 @@ READER_OPTIONS = ("--reader_options", "--data.reader_options")
 """Options that take KEY=VALUE, several at once."""
 SIZES = ("--data.size", "--data.crop", "--data.digits.size", "--size")
 NUMBERS = (*SIZES, "--thresholds", "--windows", "--data.shares", "--data.z_r", "--data.digits.speed", "--model.scales")
-LISTS = dict.fromkeys(NUMBERS, r"[\d.]+") | {"--data.actions": r"[a-z]+", "--baselines": r"[^-\[].*"}
+LISTS = dict.fromkeys(NUMBERS, r"-?[\d.]+(e-?\d+)?") | {"--data.actions": r"[a-z]+", "--baselines": r"[^-\[].*"}
 """Options that take several values, and what each of these looks like."""
 
 
@@ -141,7 +141,9 @@ def _listed(option: str, value: str) -> str:
     """Numbers or words with commas, or 64x64, as a list in brackets."""
     if option not in LISTS or value.startswith("[") or (option == "--data.z_r" and value[:1].isalpha()):
         return value
-    return f"[{re.sub(r'(?<=[0-9])x(?=[0-9])', ',', value)}]"
+    if option in NUMBERS:
+        value = re.sub(r"(?<=[0-9])x(?=[0-9])", ",", value)
+    return f"[{value}]"
 
 
 def _squared(option: str, value: str) -> str:

@@ -77,7 +77,8 @@ def constant(task: Task, image: Tensor) -> Contender:
 
 def extrapolation(task: Task) -> Contender:
     """The last rain, carried on by its motion: pysteps' Lucas-Kanade flow and semi-Lagrangian extrapolation (Pulkkinen
-    et al. 2019, https://doi.org/10.5194/gmd-12-4185-2019). What comes in over the border is dry.
+    et al. 2019, https://doi.org/10.5194/gmd-12-4185-2019). What comes in over the border, or from where rain is not
+    known, is dry.
 
     Raises:
         SettingsError: pysteps is missing, the data are no rain, or there are fewer than two frames to see motion in.
@@ -126,6 +127,8 @@ def pysteps_is_there() -> bool:
 def of_model(task: Task, predictor: Predictor) -> Contender:
     """A trained model's free-running forecasts; from the first frame on, those of the context see the truth."""
     field, own, weight = task.field, predictor.field, next(predictor.model.parameters())
+    scales = [(f.units, f.interval_minutes, f.z_r, f.normalisation, f.smallest, f.largest) for f in (field, own)]
+    same_scale = scales[0] == scales[1]
     units = {"units": field.units, "interval_minutes": field.interval_minutes}
 
     def forecast(values: Tensor, frames: Tensor) -> Forecast:
@@ -136,7 +139,7 @@ def of_model(task: Task, predictor: Predictor) -> Contender:
         else:
             made = predictor.model.forecast(frames[:, : task.context].to(weight), task.horizon)
         made = made.to(frames)
-        if own == field:
+        if same_scale:
             return Forecast(made, field.from_network(made))
         values = own.to_values(own.from_network(made), units)
         return Forecast(field.to_network(values)[0], values)

@@ -3,6 +3,7 @@
 import argparse
 import re
 import sys
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from inspect import signature
@@ -148,7 +149,7 @@ def evaluate(
     horizon: int | None = None,
     split: Split = "test",
     protocol: Literal["forecast", "paper"] = "forecast",
-    baselines: tuple[str, ...] | None = None,
+    baselines: tuple[str, ...] = (),
     thresholds: tuple[float, ...] | None = None,
     windows: tuple[int, ...] = (5, 15, 45),
     lpips: bool = False,
@@ -169,8 +170,8 @@ def evaluate(
         split: Which sequences.
         protocol: forecast: the frames after the context, clipped to the valid range; paper: all but the first, those
             of the context forecast from true ones, not clipped, as MS-RNN's released code does.
-        baselines: Of persistence, constant, extrapolation, and directories of earlier runs. Default: persistence and,
-            for rain, extrapolation, else constant (the best constant image).
+        baselines: Of persistence, constant (the best constant image), extrapolation, and directories of earlier runs;
+            besides persistence and, for rain, extrapolation, else constant.
         thresholds: An event is a pixel at or above it, in mm/h for rain, else in the data's units. Default: 0.5 2 5 10
             30 for rain, none for other data.
         windows: Edges of the windows of the fractions skill score, in pixels.
@@ -202,13 +203,21 @@ def evaluate(
     changes |= data | data.get("digits", {})
     changes |= {name: value for name, value in asdict(scoring).items() if value != default[name]}
     differs = "".join(f"-{key}={_in_a_name(value)}" for key, value in changes.items() if key != "digits")
-    evaluation.save(directory.path / f"scores{differs}")
     sys.stdout.write(evaluation.table())
+    evaluation.save(directory.path / f"scores{_short_name(differs)}")
 
 
 def _in_a_name(value: Any) -> str:
-    text = "x".join(map(str, value)) if isinstance(value, list | tuple) else Path(str(value)).name
-    return re.sub(r"[^\w.-]+", "_", text)
+    parts = value if isinstance(value, list | tuple) else [value]
+    return re.sub(r"[^\w.-]+", "_", "x".join(Path(str(part)).name for part in parts))
+
+
+def _short_name(text: str) -> str:
+    """The text; a long one is cut, and numbered by what is cut off."""
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}-{zlib.crc32(text.encode()):08x}"
+
+
+LONGEST_NAME = 120
 
 
 def predict(

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isnan
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from msrnn.predictor import Predictor, load
 from msrnn.scores import (
     LPIPS,
     PERFECT,
+    PHYSICAL,
     BalancedErrors,
     Contingency,
     FractionsSkill,
@@ -27,13 +29,13 @@ from msrnn.scores import (
     scoring_device,
 )
 from msrnn.scores.bootstrap import LEAST_BLOCKS, RESAMPLES, block_weights, interval
+from msrnn.scores.continuous import SSIM_SIGMA, SSIM_WINDOW, Distance, alexnet_distance
 from msrnn.scores.evaluation import (
     ALL,
     CONSTANT,
     EXTRAPOLATION,
     MODEL,
     PERSISTENCE,
-    PHYSICAL,
     Evaluation,
     Row,
     resample_key,
@@ -42,9 +44,13 @@ from msrnn.settings import RunSettings, SettingsError, Split
 from msrnn.training.loading import evaluation_loader
 from msrnn.units import RAIN_WEIGHTS, ZR
 
+Protocol = Literal["forecast", "paper"]
+PROTOCOLS = get_args(Protocol)
 THRESHOLDS_MM_H = tuple(rate for rate, _ in RAIN_WEIGHTS)
 WINDOWS = (5, 15, 45)
 """Edges of the fractions skill score's windows in pixels."""
+LEAST_LPIPS = 32
+"""Pixels along an edge that LPIPS' network needs."""
 BATCH_NUMBERS = 20_000_000
 """Numbers in a batch, about."""
 BASELINES = {"persistence": PERSISTENCE, "constant": CONSTANT, "extrapolation": EXTRAPOLATION}
@@ -64,8 +70,8 @@ class Scoring:
         protocol: "forecast": the frames after the context, clipped to the valid range. "paper": all frames but the
             first, those of the context forecast from the true ones before them, and not clipped, as MS-RNN's released
             code does.
-        baselines: keys of `BASELINES`, and run directories; by default persistence and, for rain, extrapolation, else
-            the best constant image.
+        baselines: keys of `BASELINES`, and run directories, besides those that every evaluation has: persistence and,
+            for rain, extrapolation, else the best constant image.
         thresholds: of events, in mm/h for rain, else in the data's own units; by default `THRESHOLDS_MM_H` for rain,
             and none for other data.
         windows: of the fractions skill score, in pixels.
@@ -76,20 +82,25 @@ class Scoring:
     """
 
     split: Split = "test"
-    protocol: Literal["forecast", "paper"] = "forecast"
-    baselines: tuple[str, ...] | None = None
+    protocol: Protocol = "forecast"
+    baselines: tuple[str, ...] = ()
     thresholds: tuple[float, ...] | None = None
     windows: tuple[int, ...] = WINDOWS
     lpips: bool = False
 
     def __post_init__(self) -> None:
+        for name, choices in (("split", get_args(Split)), ("protocol", PROTOCOLS)):
+            if getattr(self, name) not in choices:
+                raise SettingsError(f"--{name} {getattr(self, name)}: choose from {', '.join(choices)}")
+        if any(isnan(threshold) for threshold in self.thresholds or ()):
+            raise SettingsError("--thresholds: nan is none")
         for name in ("thresholds", "windows", "baselines"):
             values = getattr(self, name) or ()
             if len(set(values)) < len(values):
                 raise SettingsError(f"--{name} {' '.join(map(str, values))}: each only once")
         if min(self.windows, default=1) < 1:
             raise SettingsError(f"--windows {' '.join(map(str, self.windows))}: at least 1 pixel")
-        for name in self.baselines or ():
+        for name in self.baselines:
             if name not in BASELINES and not Path(name).is_dir():
                 raise SettingsError(f"--baselines {name}: choose from {', '.join(BASELINES)}, or name a run directory")
 
@@ -132,12 +143,13 @@ def evaluate(
             yield values.to(device), *own.to_network(values.to(device))
 
     notes: list[str] = []
+    distance = _distance(own, dataset[0].shape[-2:], notes) if scoring.lpips else None
     contenders = {MODEL: of_model(task, predictor)}
     contenders |= _baselines(
         task, scoring.baselines, str(device), lambda: _mean_frame(task, batches("mean frame")), notes
     )
     thresholds = scoring.thresholds if scoring.thresholds is not None else THRESHOLDS_MM_H * own.is_rain
-    scores = {name: _scores(task, thresholds, scoring, device) for name in contenders}
+    scores = {name: _scores(task, thresholds, scoring.windows, distance, device) for name in contenders}
     ranked_by = Score("csi", thresholds[0]) if own.is_rain and thresholds else Score("mse")
     blocks, block = dataset.blocks(LEAST_BLOCKS)
     of_each: list[float] = []
@@ -148,7 +160,8 @@ def evaluate(
             with torch.no_grad():
                 forecast = contender(values, frames)
             if not bool(forecast.frames.isfinite().all()):
-                raise FloatingPointError(f"a forecast of {name} is not finite: train it with a lower --learning-rate")
+                fix = ": train it with a lower --learning-rate" if name == MODEL else ""
+                raise FloatingPointError(f"a forecast of {name} is not finite{fix}")
             made = {
                 False: forecast.frames if task.from_first else forecast.frames.clamp(0, 1),
                 True: _physical(own, forecast.values),
@@ -176,7 +189,7 @@ def evaluate(
         "of_event": "mm/h" if own.is_rain else "",
         "thresholds": list(thresholds),
         "windows": list(scoring.windows) if thresholds else [],
-        "ssim": {"window": 11, "sigma": 1.5, "data_range": 1.0},
+        "ssim": {"window": SSIM_WINDOW, "sigma": SSIM_SIGMA, "data_range": 1.0},
         "blocks": count,
         "block": block,
         "resamples": RESAMPLES,
@@ -187,18 +200,19 @@ def evaluate(
 
 
 def _baselines(
-    task: Task, asked: Sequence[str] | None, device: str, mean_frame: Callable[[], Tensor], notes: list[str]
+    task: Task, asked: Sequence[str], device: str, mean_frame: Callable[[], Tensor], notes: list[str]
 ) -> dict[str, Contender]:
-    """Those that are asked for and suit the data; `notes` says why another one is left out."""
+    """Those that every evaluation has and those asked for; `notes` says why one is left out that does not suit."""
     make: dict[str, Callable[[], Contender]] = {
         "persistence": lambda: persistence(task),
         "constant": lambda: constant(task, mean_frame()),
         "extrapolation": lambda: extrapolation(task),
     }
     found = {}
-    for name in asked if asked is not None else ("persistence", "extrapolation" if task.field.is_rain else "constant"):
+    for name in dict.fromkeys(("persistence", "extrapolation" if task.field.is_rain else "constant", *asked)):
+        label = BASELINES.get(name, f"./{name}" if name in (MODEL, *BASELINES.values()) else name)
         try:
-            found[BASELINES.get(name, name)] = make.get(name, partial(_other_run, task, name, device))()
+            found[label] = make.get(name, partial(_other_run, task, name, device))()
         except SettingsError as error:
             notes.append(f"Without {name}: {error}")
     return found
@@ -220,23 +234,34 @@ def _mean_frame(task: Task, batches: Batches) -> Tensor:
     return (total / count.clamp(min=1)).float()
 
 
-def _scores(task: Task, thresholds: Sequence[float], scoring: Scoring, device: torch.device) -> Scores:
+def _scores(
+    task: Task, thresholds: Sequence[float], windows: Sequence[int], distance: Distance | None, device: torch.device
+) -> Scores:
     leads = len(task.leads)
     found: Scores = [(False, PixelErrors(leads, RESAMPLES))]
-    if task.field.normalisation != "none" and not task.from_first:
+    if (task.field.is_rain or task.field.normalisation != "none") and not task.from_first:
         found.append((True, PixelErrors(leads, RESAMPLES, PHYSICAL)))
     found.append((False, FrameScores(leads, RESAMPLES)))
-    if task.field.is_rain:
+    if task.field.normalisation == "rain":
         found.append((False, BalancedErrors(leads, ZR(*task.field.z_r), RESAMPLES)))
-    if scoring.lpips:
-        found.append((False, LPIPS(leads, RESAMPLES)))
+    if distance is not None:
+        found.append((False, LPIPS(leads, RESAMPLES, distance)))
     if thresholds:
         found.append((True, Contingency(leads, thresholds, RESAMPLES)))
-    if thresholds and scoring.windows:
-        found.append((True, FractionsSkill(leads, thresholds, scoring.windows, RESAMPLES)))
+    if thresholds and windows:
+        found.append((True, FractionsSkill(leads, thresholds, windows, RESAMPLES)))
     for _, score in found:
         score.to(scoring_device(device))
     return found
+
+
+def _distance(field: Field, size: Sequence[int], notes: list[str]) -> Distance | None:
+    """LPIPS, if it is for such frames; else `notes` says why not."""
+    if field.channels not in (1, 3) or min(size) < LEAST_LPIPS:
+        frames = f"{field.channels} channels, {size[0]} x {size[1]}"
+        notes.append(f"Without lpips: it is for 1 or 3 channels of at least {LEAST_LPIPS} pixels, these are {frames}.")
+        return None
+    return alexnet_distance()
 
 
 def _physical(field: Field, values: Tensor) -> Tensor:
@@ -259,7 +284,7 @@ def _rows(
         values[model], resampled[model] = {}, {}
         for _, score in found:
             overall = score.overall()
-            values[model] |= {key: torch.cat((v, overall[key][None])).cpu() for key, v in score.compute().items()}
+            values[model] |= {key: torch.cat((v, overall[key][None])).cpu() for key, v in score.per_lead().items()}
             resampled[model] |= {key: v.cpu() for key, v in score.of_resamples().items()}
     rows: list[Row] = []
 

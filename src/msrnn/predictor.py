@@ -37,7 +37,9 @@ class Predictor:
         fingerprint = 0
         for name, weight in sorted(self.model.state_dict().items()):
             fingerprint = zlib.crc32(name.encode(), fingerprint)
-            fingerprint = zlib.crc32(weight.cpu().contiguous().numpy().tobytes(), fingerprint)
+            fingerprint = zlib.crc32(
+                weight.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes(), fingerprint
+            )
         return fingerprint
 
     @overload

@@ -86,7 +86,7 @@ class FileData:
     @property
     def fingerprint(self) -> int:
         """Tells the training split from another one."""
-        return _fingerprint(self.archive.sequences, self.windows["train"])
+        return zlib.crc32(_times(self.archive.sequences, self.windows["train"]).tobytes())
 
     @property
     def notes(self) -> list[str]:
@@ -219,7 +219,6 @@ class Windows(HeldOut):
     ) -> None:
         self.sequences = sequences
         self.table = table
-        self.fingerprint = _fingerprint(sequences, table)
         self.field = field
         self.size = size
         self.crop = crop
@@ -246,6 +245,15 @@ class Windows(HeldOut):
         return self._read(sequence, frames, rows, columns)
 
     @property
+    def fingerprint(self) -> int:
+        """Of all times, and of the values in the first and the last window."""
+        fingerprint = zlib.crc32(self.times.tobytes())
+        for number in (0, len(self) - 1) if len(self) else ():
+            values = self[number].numpy()
+            fingerprint = zlib.crc32(values.tobytes(), zlib.crc32(repr(values.shape).encode(), fingerprint))
+        return fingerprint
+
+    @property
     def times(self) -> np.ndarray:
         """(window, length): times, or numbers, of frames."""
         return _times(self.sequences, self.table)
@@ -258,14 +266,18 @@ class Windows(HeldOut):
         return f"sequence {self.table[number, 0] + 1}, frame {first + 1}"
 
     def blocks(self, least: int) -> tuple[np.ndarray, str]:
-        """Days, or files where there are no times; if these are few, stretches as long as a window."""
+        """Days, or files where there are no times; if these are few, stretches twice as long as a window.
+
+        Of windows in neighbouring stretches some overlap.
+        """
         timed, times = self.times.dtype.kind == "M", self.times.astype(np.int64)
         first, last = times[:, 0], times[:, -1]
         own = first // DAY_NS if timed else self.table[:, 0]
         if len(np.unique(own)) >= least:
             return own, "days" if timed else "files"
-        stretch = first // (last - first + 1).max()
-        return stretch if timed else self.table[:, 0] * (stretch.max() + 1) + stretch, "stretches as long as a sequence"
+        stretch = first // (2 * (last - first + 1).max())
+        own = stretch if timed else self.table[:, 0] * (stretch.max() + 1) + stretch
+        return own, "stretches twice as long as a sequence"
 
     def _read(self, sequence: xr.DataArray, frames: np.ndarray, rows: slice, columns: slice) -> Tensor:
         values = torch.from_numpy(np.ascontiguousarray(sequence.variable[frames, :, rows, columns].values))
@@ -311,10 +323,6 @@ def _times(sequences: Sequence[xr.DataArray], table: np.ndarray) -> np.ndarray:
         rows = table[:, 0] == number
         found[rows] = sequences[number]["time"].values[table[rows, 1:]]
     return found
-
-
-def _fingerprint(sequences: Sequence[xr.DataArray], table: np.ndarray) -> int:
-    return zlib.crc32(_times(sequences, table).tobytes())
 
 
 @lru_cache(maxsize=2)

@@ -8,10 +8,12 @@ from torch.utils.data import Dataset
 class HeldOut(Dataset[Tensor]):
     """Sequences (time, channel, y, x) in order; here they have nothing in common."""
 
-    fingerprint: int
-    """Tells these sequences from others."""
-
     def __len__(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def fingerprint(self) -> int:
+        """Tells these sequences from others."""
         raise NotImplementedError
 
     def title(self, number: int) -> str:

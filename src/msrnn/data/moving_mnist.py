@@ -80,10 +80,14 @@ class FixedSequences(HeldOut):
             )
         self.frames = frames
         self.length = length
-        self.fingerprint = zlib.crc32(np.ascontiguousarray(frames[:, :100]).tobytes(), frames.shape[1])
 
     def __len__(self) -> int:
         return int(self.frames.shape[1])
+
+    @property
+    def fingerprint(self) -> int:
+        """Of the first sequences, and how many there are."""
+        return zlib.crc32(np.ascontiguousarray(self.frames[: self.length, :100]).tobytes(), len(self))
 
     def __getitem__(self, index: int) -> Tensor:
         frames = self.frames[: self.length, index].astype(np.float32) / 255
@@ -128,11 +132,15 @@ class MovingDigits(HeldOut):
         self.whole_pixels = whole_pixels
         self.seed = seed
         self.purpose = purpose
-        told = (samples, length, size, number, speed, whole_pixels, seed, purpose)
-        self.fingerprint = zlib.crc32(digits.tobytes(), zlib.crc32(repr(told).encode()))
 
     def __len__(self) -> int:
         return self.samples
+
+    @property
+    def fingerprint(self) -> int:
+        """Of the digits and of how they move."""
+        told = (self.samples, self.length, self.size, self.number, self.speed, self.whole_pixels, self.seed)
+        return zlib.crc32(self.digits.tobytes(), zlib.crc32(repr((*told, self.purpose)).encode()))
 
     def __getitem__(self, index: int) -> Tensor:
         draw = generator(self.seed, self.purpose, index)

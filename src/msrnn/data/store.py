@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 import msrnn
 from msrnn.data.archive import BLOCK_BYTES, Archive
-from msrnn.data.readers.base import AXES, STATISTICS
+from msrnn.data.readers.base import AXES, STATISTICS, DataError
 from msrnn.data.resize import resized_coords
 from msrnn.files import written
 from msrnn.settings import SettingsError
@@ -97,7 +97,8 @@ def convert(archive: Archive, path: Path, size: tuple[int, int] | None = None) -
                 file.write_text(json.dumps(this | {"done": stop}))
             bar.update(stop - start)
     if not np.isfinite(np.asarray(group["valid"][:], np.float64)).any():  # type: ignore[index]
-        raise archive.skipped[0]
+        reason, fix = "not one frame could be read", "check the files with msrnn data inspect"
+        raise DataError("no frame", archive.sources[0].path(0), reason, fix)
     (partial / PROGRESS).unlink()
     _put(partial, path)
 

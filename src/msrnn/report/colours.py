@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 Colour = tuple[int, int, int]
-DRY: Colour = (14, 16, 22)
+DRY: Colour = (0, 0, 0)
 MISSING: Colour = (62, 62, 70)
 COLD: Colour = (70, 140, 255)
 WARM: Colour = (255, 110, 50)

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,20 @@ Metrics = Sequence[Mapping[str, float]]
 """Lines of a run's metrics.jsonl."""
 
 
-def plot_scores(evaluations: Mapping[str, Evaluation], score: Score | str) -> Figure | None:
+def run_colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each run."""
+    return {name: RUN_COLOURS[place % len(RUN_COLOURS)] for place, name in enumerate(names)}
+
+
+def plot_scores(
+    evaluations: Mapping[str, Evaluation], score: Score | str, colours: Mapping[str, str] | None = None
+) -> Figure | None:
     """A score against lead time, with its interval where there is one.
 
     Args:
         evaluations: name of a run to its evaluation; baselines are drawn as the first that has them found them.
         score: which; of a name alone, the one without threshold and window.
+        colours: of the runs; by default `run_colours`.
 
     Returns:
         The figure; None, if there is no value to draw.
@@ -45,10 +53,10 @@ def plot_scores(evaluations: Mapping[str, Evaluation], score: Score | str) -> Fi
     for name, evaluation in evaluations.items():
         if score not in evaluation.scores:
             raise ValueError(f"{name} has no score {score}; choose from {', '.join(map(str, evaluation.scores))}")
+    colours = colours or run_colours(evaluations)
     figure, axes = _axes((4.2, 3.0))
     lines: list[tuple[str, Evaluation, str, dict[str, Any]]] = [
-        (name, one, MODEL, {"color": RUN_COLOURS[place % len(RUN_COLOURS)], "linewidth": 2})
-        for place, (name, one) in enumerate(evaluations.items())
+        (name, one, MODEL, {"color": colours[name], "linewidth": 2}) for name, one in evaluations.items()
     ]
     for baseline, style in BASELINE_STYLES.items():
         having = next((one for one in evaluations.values() if baseline in one.models), None)
@@ -60,10 +68,11 @@ def plot_scores(evaluations: Mapping[str, Evaluation], score: Score | str) -> Fi
         rows = [evaluation.row(model, score, lead) for lead in evaluation.leads]
         leads = [lead * step for lead in evaluation.leads]
         drawn = drawn or any(np.isfinite(row.value) for row in rows)
-        axes.plot(leads, [row.value for row in rows], label=name, marker="o", markersize=3, **style)
-        axes.fill_between(
-            leads, [row.low for row in rows], [row.high for row in rows], color=style["color"], alpha=0.18, linewidth=0
-        )
+        axes.plot(leads, [row.value for row in rows], label=_plain(name), marker="o", markersize=3, **style)
+        low, high = [row.low for row in rows], [row.high for row in rows]
+        if len(leads) == 1:
+            axes.vlines(leads, low, high, color=style["color"], alpha=0.5)
+        axes.fill_between(leads, low, high, color=style["color"], alpha=0.18, linewidth=0)
     if not drawn:
         return None
     first = next(iter(evaluations.values()))
@@ -76,29 +85,31 @@ def plot_scores(evaluations: Mapping[str, Evaluation], score: Score | str) -> Fi
     return figure
 
 
-def plot_training(runs: Mapping[str, Metrics]) -> Figure | None:
+def plot_training(runs: Mapping[str, Metrics], colours: Mapping[str, str] | None = None) -> Figure | None:
     """Training loss and validation MSE against optimiser steps, both logarithmic.
 
     Args:
         runs: name of a run to the lines of its metrics.jsonl.
+        colours: of the runs; by default `run_colours`.
 
     Returns:
         The figure; None, if no run has logged anything.
     """
+    colours = colours or run_colours(runs)
     figure = Figure(figsize=(8.6, 3.0), layout="constrained")
-    drawn = False
     for column, (key, title) in enumerate((("train/loss", "training loss"), ("validation/mse", "validation mse"))):
         axes = figure.add_subplot(1, 2, column + 1)
         _tidy(axes)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("step")
         axes.set_yscale("log")
-        for place, (name, lines) in enumerate(runs.items()):
+        for name, lines in runs.items():
             points = [(line["step"], line[key]) for line in lines if key in line]
-            drawn = drawn or bool(points)
-            label = name if column == 0 else None
-            axes.plot(*np.reshape(points, (-1, 2)).T, ".-", color=RUN_COLOURS[place % len(RUN_COLOURS)], label=label)
-    if not drawn:
+            label = _plain(name) if column == 0 else None
+            axes.plot(*np.reshape(points, (-1, 2)).T, ".-", color=colours[name], label=label)
+        if not any(key in line for lines in runs.values() for line in lines):
+            axes.text(0.5, 0.5, "none logged yet", transform=axes.transAxes, ha="center")
+    if not any(runs.values()):
         return None
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
@@ -158,6 +169,11 @@ def _axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
     axes = figure.add_subplot()
     _tidy(axes)
     return figure, axes
+
+
+def _plain(name: str) -> str:
+    """A name as a label: no formula, and not hidden."""
+    return name.replace("$", r"\$").lstrip("_") or "run"
 
 
 def _tidy(axes: Axes) -> None:

@@ -29,8 +29,10 @@ class Shown:
     rank: str
     """Best, median or worst."""
     score: float
-    rows: dict[str, np.ndarray]
-    """"truth", and each run's name, to frames (time, y, x): rain in mm/h, other data in [0, 1]."""
+    truth: np.ndarray
+    """(time, y, x): rain in mm/h, other data in [0, 1]."""
+    forecasts: dict[str, np.ndarray]
+    """A run's name to frames like the truth; those of the context are the given ones."""
 
 
 @dataclass
@@ -76,16 +78,16 @@ def forecast_of(
     for rank, number in chosen:
         values = dataset[number][None].to(device)
         frames, valid = field.to_network(values)
-        rows = {"truth": _shown(field, frames, values)[0, :, 0]}
-        given = rows["truth"][: task.context]
+        truth = _shown(field, frames, values)[0, :, 0]
+        forecasts = {}
         for name, contender in contenders.items():
             with torch.no_grad():
                 made = contender(values, frames)
             forecast = _shown(field, made.frames.clamp(0, 1), made.values)[0, :, 0]
             forecast = forecast.masked_fill(~valid[0, task.context :, 0].cpu(), torch.nan)
-            rows[name] = torch.cat((given, forecast))
+            forecasts[name] = torch.cat((truth[: task.context], forecast)).numpy()
         title, score = evaluation.sequences[number]
-        found.append(Shown(title, rank, score, {name: row.numpy() for name, row in rows.items()}))
+        found.append(Shown(title, rank, score, truth.numpy(), forecasts))
     return found
 
 
@@ -95,16 +97,15 @@ def _shown(field: Field, frames: Tensor, values: Tensor) -> Tensor:
     return shown.cpu().float()
 
 
-def panels(shown: Shown, context: int, rain: bool, edge: int) -> list[Panel]:
+def panels(shown: Shown, rain: bool, edge: int) -> list[Panel]:
     """The animations of a sequence, of pictures with at most so many pixels along an edge."""
     scale, of_difference = (RAIN, RAIN_DIFFERENCE) if rain else (GREY, DIFFERENCE)
-    small = {name: _shrunk(frames, edge) for name, frames in shown.rows.items()}
-    found = [_panel("truth", small["truth"], scale, is_difference=False)]
-    for name in list(small)[1:]:
-        found.append(_panel(name, small[name], scale, is_difference=False))
-        difference = small[name] - small["truth"]
-        difference[:context] = np.where(np.isnan(difference[:context]), np.nan, 0)
-        found.append(_panel(f"{name} - truth", difference, of_difference, is_difference=True))
+    truth = _shrunk(shown.truth, edge)
+    found = [_panel("truth", truth, scale, is_difference=False)]
+    for name, frames in shown.forecasts.items():
+        forecast = _shrunk(frames, edge)
+        found.append(_panel(name, forecast, scale, is_difference=False))
+        found.append(_panel(f"{name} - truth", forecast - truth, of_difference, is_difference=True))
     return found
 
 

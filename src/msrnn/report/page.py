@@ -3,9 +3,11 @@
 import datetime
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,13 +17,13 @@ from markupsafe import Markup
 
 import msrnn
 from msrnn.baselines import Task, of_model
-from msrnn.data import open_data
-from msrnn.evaluation import evaluate
+from msrnn.data import HeldOut, open_data
+from msrnn.evaluation import BASELINES, evaluate
 from msrnn.files import written
 from msrnn.predictor import Predictor, load
-from msrnn.report.colours import DIFFERENCE, GREY, RAIN, RAIN_DIFFERENCE
-from msrnn.report.figures import RUN_COLOURS, as_svg, plot_scores, plot_training
-from msrnn.report.gallery import LEAST_EDGE, Shown, choose, forecast_of, panels
+from msrnn.report.colours import DIFFERENCE, GREY, MISSING, RAIN, RAIN_DIFFERENCE
+from msrnn.report.figures import as_svg, plot_scores, plot_training, run_colours
+from msrnn.report.gallery import LEAST_EDGE, Panel, Shown, choose, forecast_of, panels
 from msrnn.rundir import RunDirectory
 from msrnn.scores import Score
 from msrnn.scores.bootstrap import LEAST_BLOCKS, interval
@@ -46,13 +48,21 @@ class Run:
     """What a page says of a run."""
 
     name: str
-    directory: RunDirectory
     settings: dict[str, Any]
     metrics: list[dict[str, float]]
+    dataset: HeldOut | None = None
     predictor: Predictor | None = None
     evaluation: Evaluation | None = None
     problem: str = ""
-    """Why there are no scores."""
+    """Why there are no scores, or no forecasts."""
+
+
+class Scored(NamedTuple):
+    """A run that has scores."""
+
+    name: str
+    predictor: Predictor
+    evaluation: Evaluation
 
 
 def write_report(runs: Sequence[str | Path], output: str | Path, sequences: int = 6, device: str = "auto") -> list[str]:
@@ -76,53 +86,75 @@ def write_report(runs: Sequence[str | Path], output: str | Path, sequences: int 
     found = [_open(name, Path(path), device) for name, path in _names(runs).items()]
     notes = [f"{run.name}: {run.problem}." for run in found if run.problem]
     groups, of_groups = _groups(found)
-    notes += of_groups
     shown, first, of_gallery = _gallery(found, sequences)
-    notes += of_gallery
+    notes += [*of_groups, *of_gallery]
+    notes += [f"{run.name}: {note}" for run in found if run.evaluation for note in run.evaluation.notes]
+    rain = first.predictor.field.is_rain
+    page = _Page(found, groups, notes, first)
     edge = LARGEST_EDGE
-    while True:
-        page = _page(found, groups, notes, shown, first, edge)
-        if len(page.encode()) <= LARGEST_BYTES or edge <= LEAST_EDGE:
-            break
+    text = page.render([(one, panels(one, rain, edge)) for one in shown])
+    while len(text.encode()) > LARGEST_BYTES and edge > LEAST_EDGE:
         edge = max(LEAST_EDGE, int(edge * 0.75))
+        text = page.render([(one, panels(one, rain, edge)) for one in shown])
+    if len(text.encode()) > LARGEST_BYTES:
+        notes.append(f"The page has {len(text.encode()) / 1e6:.0f} MB: ask for fewer --sequences.")
     with written(Path(output)) as partial:
-        partial.write_text(page, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
     return notes
 
 
 def _names(runs: Sequence[str | Path]) -> dict[str, str | Path]:
-    """The directories' last parts; whole paths, where these are the same."""
+    """The directories' last parts; whole paths, where these are the same, or are names of baselines."""
     last = [Path(run).resolve().name for run in runs]
-    return {str(run) if last.count(name) > 1 else name: run for run, name in zip(runs, last, strict=True)}
+    clear = [name for name in last if last.count(name) == 1 and name not in BASELINES.values()]
+    return {name if name in clear else str(Path(run).resolve()): run for run, name in zip(runs, last, strict=True)}
 
 
 def _open(name: str, path: Path, device: str) -> Run:
     directory = RunDirectory(path)
-    run = Run(name, directory, directory.document(), _metrics(directory))
+    run = Run(name, directory.document(), _metrics(directory))
     try:
         run.predictor = load(path, device)
-        run.evaluation = _evaluation(run.predictor, directory)
-    except SettingsError as error:
-        run.problem = str(error)
+        settings = run.predictor.settings
+        try:
+            data = open_data(settings.data, settings.context, settings.horizon, settings.seed, run.predictor.field)
+            run.dataset = data.held_out("test")
+        except SettingsError as error:
+            run.problem = f"its data cannot be read: {error}"
+        run.evaluation = _evaluation(run, directory)
+    except (SettingsError, FloatingPointError) as error:
+        run.problem = run.problem or str(error)
     return run
 
 
 def _metrics(directory: RunDirectory) -> list[dict[str, float]]:
-    try:
-        return [json.loads(line) for line in directory.metrics_file.read_text().splitlines()]
-    except (OSError, json.JSONDecodeError):
-        return []
+    """What was logged; a line that was cut off is left out."""
+    found = []
+    lines = directory.metrics_file.read_text().splitlines() if directory.metrics_file.is_file() else []
+    for line in lines:
+        with suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return found
 
 
-def _evaluation(predictor: Predictor, directory: RunDirectory) -> Evaluation:
-    """The scores in the directory, if they are of these weights; else new ones, which are left there."""
-    try:
+def _evaluation(run: Run, directory: RunDirectory) -> Evaluation:
+    """The scores in the directory, if they are of these weights and sequences; else new ones, which are left there.
+
+    Raises:
+        SettingsError: there are none, and the data cannot be read.
+        FloatingPointError: the model's forecasts are not finite.
+    """
+    assert run.predictor is not None
+    now = {"weights": run.predictor.fingerprint}
+    if run.dataset is not None:
+        now["fingerprint"] = run.dataset.fingerprint
+    with suppress(SettingsError):
         stored = Evaluation.load(directory.scores)
-        if stored.protocol.get("weights") == predictor.fingerprint:
+        if now.items() <= stored.protocol.items():
             return stored
-    except SettingsError:
-        pass
-    evaluation = evaluate(predictor, predictor.settings)
+    if run.dataset is None:
+        raise SettingsError("there are no scores of its weights")
+    evaluation = evaluate(run.predictor, run.predictor.settings)
     evaluation.save(directory.scores)
     return evaluation
 
@@ -133,11 +165,12 @@ def _groups(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     for run in runs:
         if run.evaluation is not None:
             p = run.evaluation.protocol
-            groups.setdefault((p["name"], p["normalisation"], p["of_event"]), {})[run.name] = run.evaluation
+            kind = (p["name"], p["normalisation"], f"{p['step_minutes'] or 'no'} minutes")
+            groups.setdefault(kind, {})[run.name] = run.evaluation
     notes = []
     if len(groups) > 1:
-        kinds = "; ".join(f"{', '.join(group)} ({kind[0]}, {kind[1]})" for kind, group in groups.items())
-        notes.append(f"Not compared, since protocol, units or normalisation differ: {kinds}.")
+        kinds = "; ".join(f"{', '.join(group)} ({', '.join(kind)})" for kind, group in groups.items())
+        notes.append(f"Not compared, since protocol, normalisation or time step differ: {kinds}.")
     for group in groups.values():
         first, *others = group.values()
         differ = [what for name, what in SAME.items() if any(o.protocol[name] != first.protocol[name] for o in others)]
@@ -146,82 +179,84 @@ def _groups(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     return list(groups.values()), notes
 
 
-def _gallery(runs: Sequence[Run], count: int) -> tuple[list[Shown], Run | None, list[str]]:
-    """Sequences of the first run that was scored, forecast by all runs that can."""
-    first = next((run for run in runs if run.evaluation is not None), None)
-    if first is None:
+def _gallery(runs: Sequence[Run], count: int) -> tuple[list[Shown], Scored, list[str]]:
+    """Sequences of the first run that was scored, forecast by all runs that can; that run; and what is not shown."""
+    run = next((run for run in runs if run.evaluation is not None), None)
+    if run is None or run.predictor is None or run.evaluation is None:
         raise SettingsError("no run can be scored: " + " ".join(f"{run.name}: {run.problem}" for run in runs))
-    assert first.predictor is not None
-    assert first.evaluation is not None
+    first = Scored(run.name, run.predictor, run.evaluation)
+    if run.dataset is None:
+        return [], first, ["No sequence is shown: the data cannot be read."]
     settings, own = first.predictor.settings, first.predictor.field
     task = Task(own, settings.context, settings.horizon)
     contenders, notes = {}, []
-    for run in runs:
-        if run.predictor is None:
+    for other in runs:
+        if other.predictor is None:
             continue
         try:
-            run.predictor.field.check(f"the frames of {first.name}", own)
-            contenders[run.name] = of_model(task, run.predictor)
+            other.predictor.field.check(f"the frames of {first.name}", own)
+            contenders[other.name] = of_model(task, other.predictor)
         except SettingsError as error:
-            notes.append(f"{run.name} is not among the forecasts: {error}.")
-    dataset = open_data(settings.data, settings.context, settings.horizon, settings.seed, own).held_out("test")
+            notes.append(f"{other.name} is not among the forecasts: {error}.")
     chosen = choose(first.evaluation, count)
     if not chosen:
         notes.append("No sequence is shown: the score that ranks them is undefined for all.")
     if own.channels > 1:
         notes.append(f"Of {own.channels} channels the first is shown.")
     device = next(first.predictor.model.parameters()).device
-    return forecast_of(chosen, first.evaluation, dataset, task, contenders, device), first, notes
+    return forecast_of(chosen, first.evaluation, run.dataset, task, contenders, device), first, notes
 
 
-def _page(
-    runs: Sequence[Run],
-    groups: Sequence[Group],
-    notes: Sequence[str],
-    shown: Sequence[Shown],
-    first: Run | None,
-    edge: int,
-) -> str:
-    assert first is not None
-    assert first.predictor is not None
-    assert first.evaluation is not None
-    own, protocol = first.predictor.field, first.evaluation.protocol
-    environment = Environment(
-        loader=PackageLoader("msrnn.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    source = environment.loader
-    assert source is not None
-    plain = {name: Markup(source.get_source(environment, name)[0]) for name in ("page.css", "page.js")}
-    training = plot_training({run.name: run.metrics for run in runs})
-    names = {run.name for run in runs if run.evaluation is not None}
-    colours = {name: RUN_COLOURS[k % len(RUN_COLOURS)] for k, name in enumerate(n for g in groups for n in g)}
-    return environment.get_template("page.html").render(
-        title=" and ".join(run.name for run in runs),
-        date=datetime.date.today().isoformat(),
-        version=msrnn.__version__,
-        css=plain["page.css"],
-        js=plain["page.js"],
-        runs=runs,
-        colours=colours,
-        scored=names,
-        summaries=[line for group in groups for line in _summary(group)],
-        notes=[*notes, *(f"{run.name}: {note}" for run in runs if run.evaluation for note in run.evaluation.notes)],
-        groups=[_group(number, group) for number, group in enumerate(groups)],
-        training=None if training is None else Markup(as_svg(training, "training")),
-        gallery=[(one, panels(one, protocol["context"], own.is_rain, edge)) for one in shown],
-        ranked_by=first.evaluation.name(Score(*protocol["ranked_by"])),
-        gallery_of=first.name,
-        leads=_lead_names(protocol),
-        context=protocol["context"],
-        legends=[RAIN, RAIN_DIFFERENCE] if own.is_rain else [GREY, DIFFERENCE],
-        settings={run.name: yaml.safe_dump(run.settings, sort_keys=False) for run in runs},
-        protocols={run.name: " ".join(run.evaluation.said()) for run in runs if run.evaluation},
-        short=short,
-    )
+class _Page:
+    """A page, but for its gallery.
+
+    Args:
+        runs: all runs.
+        groups: their scores.
+        notes: sentences for its top.
+        first: the run whose sequences are shown.
+    """
+
+    def __init__(self, runs: Sequence[Run], groups: Sequence[Group], notes: Sequence[str], first: Scored) -> None:
+        own, protocol = first.predictor.field, first.evaluation.protocol
+        environment = Environment(
+            loader=PackageLoader("msrnn.report"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        folder = files("msrnn.report") / "templates"
+        colours = run_colours(run.name for run in runs)
+        training = plot_training({run.name: run.metrics for run in runs}, colours)
+        self.template = environment.get_template("page.html")
+        self.values: dict[str, Any] = {
+            "title": " and ".join(run.name for run in runs),
+            "date": datetime.date.today().isoformat(),
+            "version": msrnn.__version__,
+            "css": Markup((folder / "page.css").read_text()),
+            "js": Markup((folder / "page.js").read_text()),
+            "runs": runs,
+            "colours": colours,
+            "missing": MISSING,
+            "summaries": [line for group in groups for line in _summary(group)],
+            "notes": notes,
+            "groups": [_group(number, group, colours) for number, group in enumerate(groups)],
+            "training": None if training is None else Markup(as_svg(training, "training")),
+            "without_curves": [run.name for run in runs if not run.metrics],
+            "ranked_by": first.evaluation.name(Score(*protocol["ranked_by"])),
+            "gallery_of": first.name,
+            "leads": _lead_names(protocol),
+            "context": protocol["context"],
+            "legends": [RAIN, RAIN_DIFFERENCE] if own.is_rain else [GREY, DIFFERENCE],
+            "settings": {run.name: yaml.safe_dump(run.settings, sort_keys=False) for run in runs},
+            "protocols": {run.name: run.evaluation.said() for run in runs if run.evaluation},
+            "short": short,
+        }
+
+    def render(self, gallery: Sequence[tuple[Shown, Sequence[Panel]]]) -> str:
+        """The page with these sequences."""
+        return self.template.render(self.values, gallery=gallery)
 
 
 def _lead_names(protocol: Mapping[str, Any]) -> list[str]:
@@ -231,14 +266,19 @@ def _lead_names(protocol: Mapping[str, Any]) -> list[str]:
     return [f"{lead * step:+g} min" if step else f"{lead:+d}" for lead in leads]
 
 
+def _ranking(evaluation: Evaluation) -> Score:
+    """The score that sums a run up: csi at the lowest threshold that says something, or mse."""
+    events = [score for score in evaluation.scores if score.name == "csi"]
+    return next((score for score in events if np.isfinite(evaluation.value(MODEL, score))), Score("mse"))
+
+
 def _summary(group: Group) -> list[str]:
     """What the scores say, in a sentence for each run."""
     lines = []
     for name, evaluation in group.items():
         if PERSISTENCE not in evaluation.models:
             continue
-        events = [score for score in evaluation.scores if score.name == "csi"]
-        score = next((s for s in events if np.isfinite(evaluation.value(MODEL, s))), Score("mse"))
+        score = _ranking(evaluation)
         ours = evaluation.row(MODEL, score)
         others = [
             f"{short(evaluation.value(model, score))} for {model}{_surely(evaluation, model, score)}"
@@ -257,7 +297,7 @@ def _surely(evaluation: Evaluation, model: str, score: Score) -> str:
     return " (the difference may be chance)" if row.low <= 0 <= row.high else ""
 
 
-def _group(number: int, group: Group) -> dict[str, Any]:
+def _group(number: int, group: Group, colours: Mapping[str, str]) -> dict[str, Any]:
     first = next(iter(group.values()))
     scores = [score for score in first.scores if all(score in other.scores for other in group.values())]
     figures: list[tuple[str, Markup]] = []
@@ -265,7 +305,7 @@ def _group(number: int, group: Group) -> dict[str, Any]:
     for score in scores:
         if score.name not in FIGURES or score.window not in (None, *windows):
             continue
-        figure = plot_scores(group, score)
+        figure = plot_scores(group, score, colours)
         if figure is None:
             empty.append(first.name(score))
         else:
@@ -280,7 +320,7 @@ def _group(number: int, group: Group) -> dict[str, Any]:
     return {
         "models": list(group),
         "main": [(first.name(score), score) for score in scores if score.name in MAIN],
-        "skill_of": next((first.name(score), score) for score in scores if score.name in ("csi", "mse")),
+        "skill_of": (first.name(_ranking(first)), _ranking(first)),
         "scores": [(first.name(score), score) for score in scores],
         "rows": [
             (label, run, {score: evaluation.row(model, score) for score in scores})

@@ -57,8 +57,10 @@ class SummedScores(Metric):
             valid: bool, of the same shape; where it is False, nothing is scored either.
             weights: (batch, resamples): how often each resample holds each sequence.
         """
+        device = scoring_device(truth.device)
+        forecast, truth = forecast.to(device), truth.to(device)
         missing = forecast.isnan() | truth.isnan()
-        valid = ~missing if valid is None else valid & ~missing
+        valid = ~missing if valid is None else valid.to(device) & ~missing
         with torch.autocast(truth.device.type, enabled=False):
             forecast, truth = (torch.where(valid, frames, 0).to(_precise(truth)) for frames in (forecast, truth))
             self.latest = self.sums_of(forecast, truth, valid).to(self.sums.device, self.exact)
@@ -68,8 +70,13 @@ class SummedScores(Metric):
             self.resampled += torch.einsum("br,bsl->rsl", weights, self.latest.to(self.resampled))
 
     def compute(self) -> dict[Score, Tensor]:
-        """Each score, (lead,); NaN, where there is nothing to count."""
+        """Each score, (lead,); NaN, where there is nothing to count. (torchmetrics makes a scalar of a single lead.)"""
         return self.scores(self.sums)
+
+    def per_lead(self) -> dict[Score, Tensor]:
+        """As `compute`, (lead,) for a single lead time too."""
+        with self.sync_context():
+            return self.scores(self.sums)
 
     def overall(self) -> dict[Score, Tensor]:
         """Each score of all lead times together, a scalar."""
@@ -95,6 +102,11 @@ class SummedScores(Metric):
     def scores(self, sums: Tensor) -> dict[Score, Tensor]:
         """Each score (..., lead) of sums (..., statistic, lead)."""
         raise NotImplementedError
+
+
+def scoring_device(device: torch.device) -> torch.device:
+    """Where scores are computed: on `device`, unless it has no float64."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def _precise(frames: Tensor) -> torch.dtype:

@@ -15,8 +15,8 @@ from msrnn.randomness import generator
 
 RESAMPLES = 1000
 LEVEL = 0.95
-LEAST_BLOCKS = 5
-"""Of fewer no interval is made."""
+LEAST_BLOCKS = 10
+"""Of fewer no interval is made: it would be too narrow."""
 SEED = 0
 
 
@@ -27,7 +27,7 @@ def block_weights(blocks: Sequence[int], resamples: int = RESAMPLES) -> Tensor:
 
 
 def interval(resampled: Tensor, blocks: int) -> tuple[Tensor, Tensor]:
-    """Where the middle 95 % of resamples (resample, ...) lie: low and high, (...); NaN for fewer than five blocks."""
+    """Where the middle 95 % of resamples (resample, ...) lie: low and high, (...); NaN for too few blocks."""
     if blocks < LEAST_BLOCKS:
         nothing = torch.full(resampled.shape[1:], torch.nan, dtype=resampled.dtype)
         return nothing, nothing

@@ -11,7 +11,9 @@ from msrnn.scores.base import PIXELS, Score, SummedScores
 from msrnn.settings import SettingsError
 from msrnn.units import ZR, rain_weights
 
-SSIM_WINDOW = 11
+SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Of two batches of pictures (n, 3, y, x) in [0, 1]: (n,)."""
 LARGEST_PSNR = 100.0
 """Of a frame without error, whose PSNR would be infinite, and with it every mean."""
 
@@ -50,7 +52,7 @@ class FrameScores(SummedScores):
     https://doi.org/10.1109/TIP.2003.819861: Gaussian window of 11 pixels, sigma 1.5, data range 1; windows that touch
     a missing pixel are left out; NaN for frames smaller than the window) and psnr (dB, at most 100) are means over
     frames. gdl is the mean absolute difference of the gradients' magnitudes along y, plus that along x (Mathieu et al.
-    2016, https://arxiv.org/abs/1511.05440, equation 6 with alpha = 1, per pixel).
+    2016, https://arxiv.org/abs/1511.05440, equation 6 with alpha = 1, per pixel); an axis of one pixel has none.
     """
 
     def __init__(self, leads: int, resamples: int = 0) -> None:
@@ -78,12 +80,15 @@ class FrameScores(SummedScores):
     def scores(self, sums: Tensor) -> dict[Score, Tensor]:
         """Their means."""
         frames, squared, absolute, psnr, comparable, ssim, pairs_y, gdl_y, pairs_x, gdl_x = sums.unbind(dim=-2)
+        along_y, along_x = (
+            gdl / pairs.masked_fill(pairs == 0, 1) for gdl, pairs in ((gdl_y, pairs_y), (gdl_x, pairs_x))
+        )
         values = {
             "mse_sum": squared / frames,
             "mae_sum": absolute / frames,
             "ssim": ssim / comparable,
             "psnr": psnr / frames,
-            "gdl": gdl_y / pairs_y + gdl_x / pairs_x,
+            "gdl": torch.where(pairs_y + pairs_x > 0, along_y + along_x, torch.nan),
         }
         return {Score(name): value for name, value in values.items()}
 
@@ -127,11 +132,9 @@ class LPIPS(SummedScores):
         SettingsError: torchvision, which holds AlexNet, is not installed.
     """
 
-    def __init__(
-        self, leads: int, resamples: int = 0, distance: Callable[[Tensor, Tensor], Tensor] | None = None
-    ) -> None:
+    def __init__(self, leads: int, resamples: int = 0, distance: Distance | None = None) -> None:
         super().__init__(leads, 2, resamples)
-        self.distance = distance or _alexnet()
+        self.distance = distance or alexnet_distance()
 
     def sums_of(self, forecast: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         """Frames, and their distances; a frame with a missing pixel is left out."""
@@ -146,7 +149,12 @@ class LPIPS(SummedScores):
         return {Score("lpips"): distances / frames}
 
 
-def _alexnet() -> Callable[[Tensor, Tensor], Tensor]:
+def alexnet_distance() -> Distance:
+    """LPIPS of AlexNet's features.
+
+    Raises:
+        SettingsError: torchvision, which holds AlexNet, is not installed.
+    """
     try:
         network = LearnedPerceptualImagePatchSimilarity(net_type="alex").net
     except ModuleNotFoundError as error:
@@ -160,7 +168,12 @@ def _ssim(forecast: Tensor, truth: Tensor, valid: Tensor) -> tuple[Tensor, Tenso
         nothing = truth.new_zeros(truth.shape[:2])
         return nothing, nothing
     _, image = structural_similarity_index_measure(
-        forecast.flatten(0, 1), truth.flatten(0, 1), sigma=1.5, data_range=1.0, reduction="none", return_full_image=True
+        forecast.flatten(0, 1),
+        truth.flatten(0, 1),
+        sigma=SSIM_SIGMA,
+        data_range=1.0,
+        reduction="none",
+        return_full_image=True,
     )
     edge = SSIM_WINDOW // 2
     inside = image[..., edge:-edge, edge:-edge]  # where the window lies within the frame, as scikit-image does

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
 from msrnn.files import written
-from msrnn.scores import PERFECT, Score
+from msrnn.scores import PERFECT, PHYSICAL, Score
 from msrnn.scores.bootstrap import LEAST_BLOCKS, LEVEL
 from msrnn.settings import SettingsError
 
@@ -20,9 +21,8 @@ MODEL, PERSISTENCE, CONSTANT, EXTRAPOLATION = "model", "persistence", "best cons
 SHORT = {MODEL: "model", PERSISTENCE: "pers.", CONSTANT: "const", EXTRAPOLATION: "extr."}
 ALL = "all"
 """In the place of a lead time: all of them together."""
-PHYSICAL = "_physical"
-"""Ends the names of scores in the data's own units."""
-WIDTH = 80
+WIDTH, OTHERS = 80, 4
+"""Columns of a table, and so many models beside the first there is room for."""
 
 
 class Row(NamedTuple):
@@ -97,16 +97,20 @@ class Evaluation:
         events = [score for score in self.scores if score.name == "csi"]
         main = [Score("mse"), Score("ssim"), *(events or [Score("psnr")])]
         per_lead = _bands([str(lead) for lead in self.leads], [self._block(score, labels) for score in main])
-        heads = "".join(f"{labels[model]:>7}" for model in self.models[1:])
-        lines = [f"{'all leads':<19}{'model':>6}  {f'{LEVEL:.0%} interval':^15}{heads}  skill"]
-        for score in self.scores:
-            row = self.row(MODEL, score)
-            between = "" if np.isnan(row.low) else f"{short(row.low):>6} - {short(row.high):<6}"
-            others = "".join(f"{short(self.value(model, score)):>7}" for model in self.models[1:])
-            line = f"{self.name(score):<19}{short(row.value):>6}  {between:<15}{others}"
-            lines.append(line + ("" if np.isnan(row.skill) else f"{short(row.skill):>7}"))
+        text = [per_lead]
+        for others in _chunks(self.models[1:], OTHERS):
+            heads = "".join(f"{labels[model]:>7}" for model in others)
+            lines = [f"{'all leads':<19}{'model':>6}  {f'{LEVEL:.0%} interval':^15}{heads}  skill"]
+            for score in self.scores:
+                row = self.row(MODEL, score)
+                between = "" if np.isnan(row.low) else f"{short(row.low):>6} - {short(row.high):<6}"
+                values = "".join(f"{short(self.value(model, score)):>7}" for model in others)
+                line = f"{self.name(score):<19}{short(row.value):>6}  {between:<15}{values}"
+                lines.append((line + ("" if np.isnan(row.skill) else f"{short(row.skill):>7}")).rstrip())
+            text.append("\n".join(lines) + "\n\n")
         legend = [f"{label}: {model}" for model, label in labels.items() if model not in SHORT]
-        return "\n".join([per_lead.rstrip("\n"), "", *lines, "", *self.said(), *legend, *self.notes]) + "\n"
+        notes = [line for note in (self.said(), *legend, *self.notes) for line in textwrap.wrap(note, WIDTH)]
+        return "".join(text) + "\n".join(notes) + "\n"
 
     def _block(self, score: Score, labels: dict[str, str]) -> tuple[str, list[str], list[list[str]]]:
         """Head, columns, and for each lead what stands in them."""
@@ -120,8 +124,8 @@ class Evaluation:
         )
         return head.strip(), [*labels.values(), *["skill"] * with_skill], rows
 
-    def said(self) -> list[str]:
-        """The protocol in sentences, at most 80 columns wide."""
+    def said(self) -> str:
+        """The protocol in sentences."""
         p = self.protocol
         frames = f"{p['context']} frames given, {p['horizon']} scored; forecasts clipped to the valid range"
         if p["name"] == "paper":
@@ -145,7 +149,7 @@ class Evaluation:
             sentences.append(f"Intervals: bootstrap over {p['blocks']} {p['block']}.")
         else:
             sentences.append(f"No intervals: there are {p['blocks']} {p['block']}, {LEAST_BLOCKS} are needed.")
-        return textwrap.wrap(" ".join(sentences), WIDTH)
+        return " ".join(sentences)
 
     def save(self, path: Path) -> None:
         """`path`.txt: the table; `path`.csv: every row; `path`.json: all of it; `path`.npz: resamples."""
@@ -170,7 +174,7 @@ class Evaluation:
         """
         try:
             document = json.loads(path.with_name(f"{path.name}.json").read_text())
-            with np.load(path.with_name(f"{path.name}.npz"), allow_pickle=False) as file:
+            with path.with_name(f"{path.name}.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 resamples = {name: file[name] for name in file.files}
             numbers = Row._fields.index("value")
             rows = [
@@ -179,8 +183,12 @@ class Evaluation:
             ]
             sequences = [(title, np.nan if value is None else value) for title, value in document["sequences"]]
             return cls(document["protocol"], document["models"], rows, document["notes"], sequences, resamples)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise SettingsError(f"{path}.json cannot be used ({error}): run msrnn evaluate again") from error
+
+
+def _chunks(items: Sequence[str], count: int) -> list[Sequence[str]]:
+    return [items[start : start + count] for start in range(0, max(1, len(items)), count)]
 
 
 def resample_key(model: str, score: Score) -> str:
@@ -196,11 +204,11 @@ def short_labels(models: Sequence[str]) -> dict[str, str]:
 def short(value: float) -> str:
     """At most five letters, without the zero before the point."""
     size = abs(value)
-    if size >= 99_999.5:
-        return f"{value:.0e}".replace("e+0", "e")
+    if 0 < size < 5e-5 or size >= 99_999.5 or value <= -9_999.5:
+        return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
     if size >= 999.95:
         return f"{value:.0f}"
-    text = f"{0 if size < 5e-5 else value:.{4 if size < 0.99995 else 2 if size < 99.995 else 1}f}"
+    text = f"{value:.{4 if size < 0.99995 else 2 if size < 99.995 else 1}f}"
     return re.sub(r"^(-?)0\.", r"\1.", text)[:5]
 
 

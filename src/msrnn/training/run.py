@@ -59,6 +59,8 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
     device = find_device(settings.device)
     data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
     settings = replace(settings, data=data.settings)
+    if settings.loss == "balanced" and data.field.is_rain and data.field.normalisation != "rain":
+        raise SettingsError("--loss balanced weighs the paper's pixels: leave out --data.normalisation, or the loss")
     training = data.training(settings.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
     with torch.random.fork_rng():

@@ -16,7 +16,9 @@ for (const sequence of document.querySelectorAll(".sequence")) {
     said.textContent = `${forecasting ? "forecast" : "given"} ${leads[frame]}`;
     slider.setAttribute("aria-valuetext", said.textContent);
   };
-  const stop = () => { clearTimeout(timer); timer = null; button.textContent = "Play"; };
+  const title = button.getAttribute("aria-label").replace("Play ", "");
+  const name = (word) => { button.textContent = word; button.setAttribute("aria-label", `${word} ${title}`); };
+  const stop = () => { clearTimeout(timer); timer = null; name("Play"); };
   const step = () => {
     slider.value = (Number(slider.value) + 1) % leads.length;
     show();
@@ -25,7 +27,7 @@ for (const sequence of document.querySelectorAll(".sequence")) {
   slider.addEventListener("input", () => { stop(); show(); });
   button.addEventListener("click", () => {
     if (timer !== null) { stop(); return; }
-    button.textContent = "Pause";
+    name("Pause");
     step();
   });
   show();
