@@ -190,6 +190,8 @@ def test_rain_has_radar_colours_and_a_legend(radar, tmp_path):
     assert "forecast +10 min" not in text  # the slider says it when it moves
     assert "+10 min" in text
     assert "by its csi 0.5" in text
+    assert "Thresholds of events are in mm/h" in text
+    assert f"aspect-ratio: 28 / {24 - 4}" in text  # what is never known is not shown
 
 
 def test_a_dry_test_split_shows_no_sequence_and_says_why(tmp_path):

@@ -50,17 +50,22 @@ def _steps(units: str, bounds: tuple[float, ...], colours: tuple[Colour, ...], l
     return Scale(units, np.array(bounds), colours, tuple(zip(labels, colours, strict=True)))
 
 
-def _shades(units: str, low: float, high: float, colours: tuple[Colour, ...], count: int) -> Scale:
-    """So many classes of equal width."""
+def _shades(units: str, low: float, high: float, colours: tuple[Colour, ...], count: int, power: int = 1) -> Scale:
+    """So many classes, of equal width, or, with a higher power, finer near 0."""
+
+    def bent(places: np.ndarray) -> np.ndarray:
+        curved: np.ndarray = np.sign(places) * np.abs(places) ** power
+        return curved
+
     shades = _between(colours, count)
-    bounds = np.linspace(low, high, 2 * count - 1)[1::2]  # halfway between the numbers that have a class's very colour
-    marks = np.linspace(0, count - 1, 5).astype(int)
-    labels = tuple((f"{low + (high - low) * mark / (count - 1):.2g}", shades[mark]) for mark in marks)
-    return Scale(units, bounds, shades, labels)
+    bounds = bent(np.linspace(low, high, 2 * count - 1)[1::2])  # halfway between the colours' own numbers
+    marks = np.linspace(0, count - 1, 5).round().astype(int)
+    numbers = bent(np.linspace(low, high, 5))
+    return Scale(units, bounds, shades, tuple((f"{n:g}", shades[mark]) for n, mark in zip(numbers, marks, strict=True)))
 
 
 GREY = _shades("", 0, 1, ((0, 0, 0), (255, 255, 255)), 255)
-DIFFERENCE = _shades("forecast - truth", -1, 1, (COLD, DRY, WARM), 65)
+DIFFERENCE = _shades("forecast - truth", -1, 1, (COLD, DRY, WARM), 65, power=2)
 RAIN = _steps(
     "mm/h",
     (0.1, 0.5, 1, 2, 5, 10, 20, 30, 50, 100),

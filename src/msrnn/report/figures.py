@@ -77,7 +77,7 @@ def plot_scores(
         return None
     first = next(iter(evaluations.values()))
     axes.set_xlabel("lead time, minutes" if first.protocol["step_minutes"] else "lead time, frames")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 1.5, 2, 3, 5, 6, 10]))
     best = PERFECT.get(score.name, np.inf if score.name == "psnr" else np.nan)
     better = {0.0: " (lower is better)", 1.0: " (higher is better)", np.inf: " (higher is better)"}.get(best, "")
     axes.set_title(f"{first.name(score)}{better}", fontsize=10)

@@ -78,17 +78,25 @@ def forecast_of(
     for rank, number in chosen:
         values = dataset[number][None].to(device)
         frames, valid = field.to_network(values)
-        truth = _shown(field, frames, values)[0, :, 0]
+        box = _known(values)
+        truth = _shown(field, frames, values)[0, :, 0][box]
         forecasts = {}
         for name, contender in contenders.items():
             with torch.no_grad():
                 made = contender(values, frames)
             forecast = _shown(field, made.frames.clamp(0, 1), made.values)[0, :, 0]
             forecast = forecast.masked_fill(~valid[0, task.context :, 0].cpu(), torch.nan)
-            forecasts[name] = torch.cat((truth[: task.context], forecast)).numpy()
+            forecasts[name] = torch.cat((truth[: task.context], forecast[box])).numpy()
         title, score = evaluation.sequences[number]
         found.append(Shown(title, rank, score, truth.numpy(), forecasts))
     return found
+
+
+def _known(values: Tensor) -> tuple[slice, slice, slice]:
+    """All frames, and the rows and columns that hold a value in any of them."""
+    known = ~values.isnan().flatten(0, 2).all(dim=0)
+    rows, columns = (known.any(dim=axis).nonzero().flatten().tolist() for axis in (1, 0))
+    return slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _shown(field: Field, frames: Tensor, values: Tensor) -> Tensor:

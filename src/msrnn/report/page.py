@@ -319,7 +319,12 @@ def _group(number: int, group: Group, colours: Mapping[str, str]) -> dict[str, A
                 rows.append((model if alone else f"{model} ({name})", "", evaluation, model))
     return {
         "models": list(group),
-        "main": [(first.name(score), score) for score in scores if score.name in MAIN],
+        "main": [
+            (first.name(score), score)
+            for score in scores
+            if score.name in MAIN and any(np.isfinite(one.value(MODEL, score)) for one in group.values())
+        ],
+        "of_event": first.protocol["of_event"],
         "skill_of": (first.name(_ranking(first)), _ranking(first)),
         "scores": [(first.name(score), score) for score in scores],
         "rows": [

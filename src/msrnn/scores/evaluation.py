@@ -94,7 +94,7 @@ class Evaluation:
     def table(self) -> str:
         """The scores that matter most per lead time, and all of them over all leads, at most 80 columns wide."""
         labels = short_labels(self.models)
-        events = [score for score in self.scores if score.name == "csi"]
+        events = [s for s in self.scores if s.name == "csi" and any(np.isfinite(self.value(m, s)) for m in self.models)]
         main = [Score("mse"), Score("ssim"), *(events or [Score("psnr")])]
         per_lead = _bands([str(lead) for lead in self.leads], [self._block(score, labels) for score in main])
         text = [per_lead]
@@ -203,13 +203,11 @@ def short_labels(models: Sequence[str]) -> dict[str, str]:
 
 def short(value: float) -> str:
     """At most five letters, without the zero before the point."""
-    size = abs(value)
-    if 0 < size < 5e-5 or size >= 99_999.5 or value <= -9_999.5:
+    size, negative = abs(value), value < 0
+    if 0 < size < (5e-4 if negative else 5e-5) or size >= (9_999.5 if negative else 99_999.5):
         return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
-    if size >= 999.95:
-        return f"{value:.0f}"
-    text = f"{value:.{4 if size < 0.99995 else 2 if size < 99.995 else 1}f}"
-    return re.sub(r"^(-?)0\.", r"\1.", text)[:5]
+    digits = 4 if size < 0.99995 else 2 if size < 99.995 else 1 if size < 999.95 else 0
+    return re.sub(r"^(-?)0\.", r"\1.", f"{value + 0.0:.{max(0, digits - negative)}f}")
 
 
 def _bands(labels: list[str], blocks: list[tuple[str, list[str], list[list[str]]]]) -> str:
