@@ -78,6 +78,14 @@ def test_evaluate(run, capsys):
     assert f"run3: {run}" in said.replace("\n", "")
 
 
+def test_evaluate_on_other_data(run, tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "frames.npy", np.random.default_rng(0).random((40, 16, 16), np.float32))
+        main(["evaluate", str(run), "--device=cpu", "--data", str(tmp_path / name / "frames.npy")])
+    assert len(list(run.glob("scores-name=frames.npy-*.csv"))) == 2
+
+
 def test_evaluate_on_the_fixed_file(run, tmp_path, capsys):
     np.save(tmp_path / "fixed.npy", np.zeros((20, 2, 64, 64), np.uint8))
     main(["evaluate", str(run), "--device=cpu", f"--data.digits.test-file={tmp_path / 'fixed.npy'}"])

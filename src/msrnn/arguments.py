@@ -51,7 +51,7 @@ class Formatter(DefaultHelpFormatter):
 
     def _get_help_string(self, action: Any) -> str:
         text = re.sub(r"(, )?type: %\(type\)s(, )?", r"\1", super()._get_help_string(action))
-        if action.default is None:
+        if action.default in (None, ()):
             text = text.replace("default: %(default)s", "")
         return text.replace("required, )", "required)").replace(" ()", "")
 

@@ -195,7 +195,9 @@ def evaluate(
     stored = document["data"]
     if data.get("name", stored["name"]) != stored["name"] or {"shares", "split"} & data.keys():
         stored |= {"validation_from": None, "test_from": None}  # these are the training archive's
-    given = data | ({"digits": stored["digits"] | data["digits"]} if "digits" in data else {})
+    if data.get("name", "moving-mnist") != "moving-mnist":
+        stored.pop("digits", None)
+    given = data | ({"digits": stored.get("digits", {}) | data["digits"]} if "digits" in data else {})
     settings = settings_from(document | changes | {"data": stored | given})
     scoring = Scoring(split, protocol, baselines, thresholds, windows, lpips)
     evaluation = score(load(run, device), settings, scoring, batch_size, workers)
@@ -208,8 +210,10 @@ def evaluate(
 
 
 def _in_a_name(value: Any) -> str:
-    parts = value if isinstance(value, list | tuple) else [value]
-    return re.sub(r"[^\w.-]+", "_", "x".join(Path(str(part)).name for part in parts))
+    parts = [str(part) for part in (value if isinstance(value, list | tuple) else [value])]
+    places = "".join(str(Path(part).resolve()) for part in parts if Path(part).name != part)
+    number = f"-{zlib.crc32(places.encode()):08x}" if places else ""  # of two folders with the same last part
+    return re.sub(r"[^\w.-]+", "_", "x".join(Path(part).name for part in parts)) + number
 
 
 def _short_name(text: str) -> str:

@@ -171,6 +171,8 @@ def evaluate(
         of_each += next(e[ranked_by] for _, score in scores[MODEL] if ranked_by in (e := score.of_each())).tolist()
     count = len(np.unique(blocks))
     rows, resamples = _rows(scores, task.leads, len(of_each), count)
+    if all(isnan(row.value) for row in rows if row.score == "ssim"):
+        notes.append("ssim is nan: no window of 11 pixels is without a missing one, or frames are smaller.")
     notes += _unreached(rows, thresholds, "mm/h" if own.is_rain else "")
     protocol = {
         "name": scoring.protocol,
@@ -212,15 +214,17 @@ def _baselines(
     for name in dict.fromkeys(("persistence", "extrapolation" if task.field.is_rain else "constant", *asked)):
         label = BASELINES.get(name, f"./{name}" if name in (MODEL, *BASELINES.values()) else name)
         try:
-            found[label] = make.get(name, partial(_other_run, task, name, device))()
+            found[label] = make.get(name, partial(_other_run, task, name, device, notes))()
         except SettingsError as error:
             notes.append(f"Without {name}: {error}")
     return found
 
 
-def _other_run(task: Task, run: str, device: str) -> Contender:
+def _other_run(task: Task, run: str, device: str, notes: list[str]) -> Contender:
     predictor = load(run, device)
     predictor.field.check("the data", task.field)
+    if predictor.field.normalisation != task.field.normalisation:
+        notes.append(f"{run} was trained on data of another kind; its normalisation is {predictor.field.said}.")
     return of_model(task, predictor)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 Colour = tuple[int, int, int]
 DRY: Colour = (0, 0, 0)
-MISSING: Colour = (62, 62, 70)
+MISSING: Colour = (70, 56, 92)
 COLD: Colour = (70, 140, 255)
 WARM: Colour = (255, 110, 50)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from msrnn.report.figures import as_svg, plot_scores, plot_training, run_colours
 from msrnn.report.gallery import LEAST_EDGE, Panel, Shown, choose, forecast_of, panels
 from msrnn.rundir import RunDirectory
 from msrnn.scores import Score
-from msrnn.scores.bootstrap import LEAST_BLOCKS, interval
+from msrnn.scores.bootstrap import interval
 from msrnn.scores.evaluation import MODEL, PERSISTENCE, Evaluation, resample_key, short
 from msrnn.settings import SettingsError
 
@@ -37,8 +38,11 @@ LARGEST_BYTES = 14_000_000
 """Of the page; pictures are shrunk until it fits."""
 LARGEST_EDGE = 384
 """Of a picture in pixels, to begin with."""
-SAME = {"context": "contexts", "horizon": "horizons", "fingerprint": "test sequences"}
-"""What two runs of a group must share to be compared sequence by sequence, and what it is called."""
+COMPARABLE = {
+    "name": "protocols", "normalisation": "normalisations", "step_minutes": "time steps", "context": "contexts",
+    "horizon": "horizons", "fingerprint": "test sequences",
+}  # fmt: skip
+"""What runs must share for their scores to stand side by side, and what it is called."""
 Group = dict[str, Evaluation]
 """Runs whose scores can stand side by side."""
 
@@ -160,22 +164,18 @@ def _evaluation(run: Run, directory: RunDirectory) -> Evaluation:
 
 
 def _groups(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
-    """Runs with the same units and protocol together; and sentences on what keeps others apart."""
-    groups: dict[tuple[str, ...], Group] = {}
+    """Runs that can be compared together; and sentences on what keeps others apart."""
+    groups: dict[tuple[object, ...], Group] = {}
     for run in runs:
         if run.evaluation is not None:
-            p = run.evaluation.protocol
-            kind = (p["name"], p["normalisation"], f"{p['step_minutes'] or 'no'} minutes")
+            kind = tuple(run.evaluation.protocol[name] for name in COMPARABLE)
             groups.setdefault(kind, {})[run.name] = run.evaluation
     notes = []
-    if len(groups) > 1:
-        kinds = "; ".join(f"{', '.join(group)} ({', '.join(kind)})" for kind, group in groups.items())
-        notes.append(f"Not compared, since protocol, normalisation or time step differ: {kinds}.")
-    for group in groups.values():
-        first, *others = group.values()
-        differ = [what for name, what in SAME.items() if any(o.protocol[name] != first.protocol[name] for o in others)]
-        if differ:
-            notes.append(f"{', '.join(group)}: {' and '.join(differ)} differ; their differences have no interval.")
+    for (one, ours), (other, theirs) in combinations(groups.items(), 2):
+        differ = [what for what, a, b in zip(COMPARABLE.values(), one, other, strict=True) if a != b]
+        notes.append(
+            f"Not compared: {', '.join(ours)} with {', '.join(theirs)}, since their {' and '.join(differ)} differ."
+        )
     return list(groups.values()), notes
 
 
@@ -196,6 +196,10 @@ def _gallery(runs: Sequence[Run], count: int) -> tuple[list[Shown], Scored, list
         try:
             other.predictor.field.check(f"the frames of {first.name}", own)
             contenders[other.name] = of_model(task, other.predictor)
+            if other.predictor.field.normalisation != own.normalisation:
+                notes.append(
+                    f"{other.name} is shown on data of another kind; its normalisation is {other.predictor.field.said}."
+                )
         except SettingsError as error:
             notes.append(f"{other.name} is not among the forecasts: {error}.")
     chosen = choose(first.evaluation, count)
@@ -285,9 +289,9 @@ def _summary(group: Group) -> list[str]:
             for model in evaluation.models[1:]
         ]
         between = "" if np.isnan(ours.low) else f" ({short(ours.low)} to {short(ours.high)})"
-        lines.append(
-            f"{name}: {evaluation.name(score)} over all leads is {short(ours.value)}{between}; {', '.join(others)}."
-        )
+        worse = " It is worse than persistence." if ours.skill < 0 else ""
+        said = f"{name}: {evaluation.name(score)} over all leads is {short(ours.value)}{between}"
+        lines.append(f"{said}; {', '.join(others)}.{worse}")
     return lines
 
 
@@ -312,11 +316,8 @@ def _group(number: int, group: Group, colours: Mapping[str, str]) -> dict[str, A
             label = f"{first.name(score)} against lead time for {', '.join(group)} and baselines"
             figures.append((label, Markup(as_svg(figure, f"g{number}f{len(figures)}"))))
     rows = [(name, name, evaluation, MODEL) for name, evaluation in group.items()]
-    for name, evaluation in group.items():
-        for model in evaluation.models[1:]:
-            alone = len(group) == 1 or _same(first, evaluation)
-            if not (alone and any(label == model for label, *_ in rows)):
-                rows.append((model if alone else f"{model} ({name})", "", evaluation, model))
+    baselines = {model: evaluation for evaluation in reversed(group.values()) for model in evaluation.models[1:]}
+    rows += [(model, "", evaluation, model) for model, evaluation in baselines.items()]
     return {
         "models": list(group),
         "main": [
@@ -337,24 +338,18 @@ def _group(number: int, group: Group, colours: Mapping[str, str]) -> dict[str, A
     }
 
 
-def _same(one: Evaluation, other: Evaluation) -> bool:
-    """Whether two evaluations are of the same sequences and leads."""
-    return all(one.protocol[name] == other.protocol[name] for name in SAME)
-
-
 def _differences(group: Group, scores: Sequence[Score]) -> list[tuple[str, dict[Score, tuple[float, float, float]]]]:
     """Each run minus its baselines and minus the runs after it: value and interval over all leads."""
     found = []
     for place, (name, one) in enumerate(group.items()):
         pairs = [(f"{name} - {model}", one, model) for model in one.models[1:]]
-        pairs += [(f"{name} - {b}", other, MODEL) for b, other in list(group.items())[place + 1 :] if _same(one, other)]
+        pairs += [(f"{name} - {b}", other, MODEL) for b, other in list(group.items())[place + 1 :]]
         for label, other, model in pairs:
             cells = {}
             for score in scores:
                 keys = resample_key(MODEL, score), resample_key(model, score)
                 resampled = torch.from_numpy(one.resamples[keys[0]] - other.resamples[keys[1]])
-                blocks = one.protocol["blocks"] if _same(one, other) else LEAST_BLOCKS - 1
-                low, high = interval(resampled, blocks)
+                low, high = interval(resampled, one.protocol["blocks"])
                 cells[score] = (one.value(MODEL, score) - other.value(model, score), float(low), float(high))
             found.append((label, cells))
     return found

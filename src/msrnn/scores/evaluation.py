@@ -94,8 +94,9 @@ class Evaluation:
     def table(self) -> str:
         """The scores that matter most per lead time, and all of them over all leads, at most 80 columns wide."""
         labels = short_labels(self.models)
-        events = [s for s in self.scores if s.name == "csi" and any(np.isfinite(self.value(m, s)) for m in self.models)]
+        events = [score for score in self.scores if score.name == "csi"]
         main = [Score("mse"), Score("ssim"), *(events or [Score("psnr")])]
+        main = [score for score in main if any(np.isfinite(self.value(model, score)) for model in self.models)]
         per_lead = _bands([str(lead) for lead in self.leads], [self._block(score, labels) for score in main])
         text = [per_lead]
         for others in _chunks(self.models[1:], OTHERS):
@@ -148,7 +149,7 @@ class Evaluation:
         if p["blocks"] >= LEAST_BLOCKS:
             sentences.append(f"Intervals: bootstrap over {p['blocks']} {p['block']}.")
         else:
-            sentences.append(f"No intervals: there are {p['blocks']} {p['block']}, {LEAST_BLOCKS} are needed.")
+            sentences.append(f"No intervals: of {p['block']} there are {p['blocks']}, {LEAST_BLOCKS} are needed.")
         return " ".join(sentences)
 
     def save(self, path: Path) -> None:
