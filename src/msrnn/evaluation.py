@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import isnan
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -174,31 +174,37 @@ def evaluate(
     if all(isnan(row.value) for row in rows if row.score == "ssim"):
         notes.append("ssim is nan: no window of 11 pixels is without a missing one, or frames are smaller.")
     notes += _unreached(rows, thresholds, "mm/h" if own.is_rain else "")
-    protocol = {
-        "name": scoring.protocol,
-        "split": scoring.split,
+    protocol = _protocol(task, scoring, thresholds) | {
         "data": settings.data.name,
         "sequences": len(of_each),
         "fingerprint": dataset.fingerprint,
         "weights": predictor.fingerprint,
-        "context": task.context,
-        "horizon": task.horizon,
-        "leads": task.leads,
-        "step_minutes": own.step_minutes,
-        "clipped": not task.from_first,
-        "normalisation": own.said,
-        "units": {f"{name}{PHYSICAL}": _units(own, name) for name in ("mse", "mae", "rmse")},
-        "of_event": "mm/h" if own.is_rain else "",
-        "thresholds": list(thresholds),
-        "windows": list(scoring.windows) if thresholds else [],
-        "ssim": {"window": SSIM_WINDOW, "sigma": SSIM_SIGMA, "data_range": 1.0},
         "blocks": count,
         "block": block,
-        "resamples": RESAMPLES,
         "ranked_by": list(ranked_by),
     }
     titles = [dataset.title(number) for number in range(len(of_each))]
     return Evaluation(protocol, list(contenders), rows, notes, list(zip(titles, of_each, strict=True)), resamples)
+
+
+def _protocol(task: Task, scoring: Scoring, thresholds: Sequence[float]) -> dict[str, Any]:
+    """How forecasts are scored, as it is stored."""
+    return {
+        "name": scoring.protocol,
+        "split": scoring.split,
+        "context": task.context,
+        "horizon": task.horizon,
+        "leads": task.leads,
+        "step_minutes": task.field.step_minutes,
+        "clipped": not task.from_first,
+        "normalisation": task.field.said,
+        "units": {f"{name}{PHYSICAL}": _units(task.field, name) for name in ("mse", "mae", "rmse")},
+        "of_event": "mm/h" if task.field.is_rain else "",
+        "thresholds": list(thresholds),
+        "windows": list(scoring.windows) if thresholds else [],
+        "ssim": {"window": SSIM_WINDOW, "sigma": SSIM_SIGMA, "data_range": 1.0},
+        "resamples": RESAMPLES,
+    }
 
 
 def _baselines(
