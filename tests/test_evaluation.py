@@ -327,10 +327,7 @@ def test_extrapolation_carries_rain_on(tmp_path):
 
 
 GROWTH = """
-import subprocess
-import sys
-from dataclasses import replace
-from pathlib import Path
+import resource
 from test_evaluation import digits, untrained
 from msrnn.evaluation import evaluate
 for sequences in (50, 3000):
