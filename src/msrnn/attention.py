@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.utils.flop_counter import register_flop_formula
 
 TILE = 16
 """Edge of the square of queries that is worked on at a time, in pixels."""
@@ -20,7 +20,8 @@ def local_attention(query: Tensor, key: Tensor, value: Tensor, window: int) -> T
     beyond inputs and outputs grows neither with the frame nor, beyond one tile, with the window. `window` is at least
     1; there are first derivatives only.
     """
-    return _LocalAttention.apply(query, key, value, window)  # type: ignore[no-any-return, no-untyped-call]
+    result: Tensor = _attend(query, key, value, window)[0]
+    return result
 
 
 class _Tile(NamedTuple):
@@ -34,17 +35,30 @@ class _Tile(NamedTuple):
     """(queries, 1): how many of its offsets lie outside the frame"""
 
 
+class _Span(NamedTuple):
+    """A tile's queries along one axis, start to stop, and the keys in reach of any, first to last."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def _spans(size: int, window: int) -> Iterator[_Span]:
+    before, after = window // 2, window - 1 - window // 2
+    for start in range(0, size, TILE):
+        stop = min(start + TILE, size)
+        yield _Span(start, stop, max(start - before, 0), min(stop + after, size))
+
+
 def _tiles(height: int, width: int, window: int, like: Tensor) -> Iterator[_Tile]:
     def spans(size: int) -> list[tuple[slice, slice, Tensor]]:
-        before, after = window // 2, window - 1 - window // 2
         found = []
-        for start in range(0, size, TILE):
-            stop = min(start + TILE, size)
-            first, last = max(start - before, 0), min(stop + after, size)
-            offset = torch.arange(first, last, device=like.device) - torch.arange(
-                start, stop, device=like.device
-            ).unsqueeze(1)
-            found.append((slice(start, stop), slice(first, last), (offset >= -before) & (offset <= after)))
+        for start, stop, first, last in _spans(size, window):
+            keys, queries = (torch.arange(*ends, device=like.device) for ends in ((first, last), (start, stop)))
+            offset = keys - queries.unsqueeze(1)
+            reach = (offset >= -(window // 2)) & (offset <= window - 1 - window // 2)
+            found.append((slice(start, stop), slice(first, last), reach))
         return found
 
     columns = spans(width)
@@ -72,44 +86,90 @@ def _full_precision(like: Tensor) -> AbstractContextManager[None]:
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
-class _LocalAttention(torch.autograd.Function):
-    """Keeps q, k, v, the result and one number per query (log of the softmax's denominator); recomputes logits."""
+@torch.library.custom_op("msrnn::local_attention", mutates_args=())
+def _attend(query: Tensor, key: Tensor, value: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """The result, and one number per query: the log of its softmax's denominator."""
+    dtype = torch.promote_types(query.dtype, torch.float32)  # unscaled logits are too large for bfloat16
+    result = torch.zeros_like(query)
+    log_sum = _one_channel(query)
+    with _full_precision(query):
+        for tile in _tiles(query.shape[2], query.shape[3], window, log_sum):
+            q, k, v = (_cut(x, a, dtype) for x, a in ((query, tile.queries), (key, tile.keys), (value, tile.keys)))
+            logits = (q @ k.transpose(1, 2)).masked_fill_(~tile.reach, -torch.inf)
+            # The offsets outside the frame as one more key: logit 0 as often as they are many, value 0.
+            normaliser = torch.logaddexp(logits.logsumexp(dim=2, keepdim=True), tile.outside.log())
+            _paste(result, tile.queries, (torch.exp_(logits.sub_(normaliser)) @ v).to(result.dtype))
+            log_sum[:, :, *tile.queries] = normaliser.transpose(1, 2).reshape(log_sum[:, :, *tile.queries].shape)
+    return result, log_sum
 
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, window: int) -> Tensor:
-        batch, _, height, width = query.shape
-        dtype = torch.promote_types(query.dtype, torch.float32)  # unscaled logits are too large for bfloat16
-        result = torch.zeros_like(query)
-        log_sum = query.new_empty(batch, 1, height, width, dtype=dtype)
-        with _full_precision(query):
-            for tile in _tiles(height, width, window, log_sum):
-                q, k, v = (_cut(x, a, dtype) for x, a in ((query, tile.queries), (key, tile.keys), (value, tile.keys)))
-                logits = (q @ k.transpose(1, 2)).masked_fill_(~tile.reach, -torch.inf)
-                # The offsets outside the frame as one more key: logit 0 as often as they are many, value 0.
-                normaliser = torch.logaddexp(logits.logsumexp(dim=2, keepdim=True), tile.outside.log())
-                _paste(result, tile.queries, (torch.exp_(logits.sub_(normaliser)) @ v).to(result.dtype))
-                log_sum[:, :, *tile.queries] = normaliser.transpose(1, 2).reshape(log_sum[:, :, *tile.queries].shape)
-        ctx.save_for_backward(query, key, value, result, log_sum)
-        ctx.window = window
-        return result
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        query, key, value, result, log_sum = ctx.saved_tensors
-        dtype = log_sum.dtype
-        grads = [torch.zeros_like(x, dtype=dtype) for x in (query, key, value)]
-        # sum over keys of p dp, which the softmax's derivative subtracts, is result . grad
-        mean_all = (result.to(dtype) * grad.to(dtype)).sum(dim=1, keepdim=True)
-        with _full_precision(query):
-            for tile in _tiles(query.shape[2], query.shape[3], ctx.window, log_sum):
-                q, g, normaliser, mean = (_cut(x, tile.queries, dtype) for x in (query, grad, log_sum, mean_all))
-                k, v = (_cut(x, tile.keys, dtype) for x in (key, value))
-                logits = (q @ k.transpose(1, 2)).masked_fill_(~tile.reach, -torch.inf)
-                p = torch.exp_(logits.sub_(normaliser))
-                _paste(grads[2], tile.keys, p.transpose(1, 2) @ g)
-                d_logits = p.mul_((g @ v.transpose(1, 2)).sub_(mean))
-                _paste(grads[0], tile.queries, d_logits @ k)
-                _paste(grads[1], tile.keys, d_logits.transpose(1, 2) @ q)
-        d_query, d_key, d_value = (g.to(x.dtype) for g, x in zip(grads, (query, key, value), strict=True))
-        return d_query, d_key, d_value, None
+@torch.library.custom_op("msrnn::local_attention_backward", mutates_args=())
+def _attend_backward(
+    grad: Tensor, query: Tensor, key: Tensor, value: Tensor, result: Tensor, log_sum: Tensor, window: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of query, key and value; the logits are computed again."""
+    dtype = log_sum.dtype
+    grads = [torch.zeros_like(x, dtype=dtype) for x in (query, key, value)]
+    # sum over keys of p dp, which the softmax's derivative subtracts, is result . grad
+    mean_all = (result.to(dtype) * grad.to(dtype)).sum(dim=1, keepdim=True)
+    with _full_precision(query):
+        for tile in _tiles(query.shape[2], query.shape[3], window, log_sum):
+            q, g, normaliser, mean = (_cut(x, tile.queries, dtype) for x in (query, grad, log_sum, mean_all))
+            k, v = (_cut(x, tile.keys, dtype) for x in (key, value))
+            logits = (q @ k.transpose(1, 2)).masked_fill_(~tile.reach, -torch.inf)
+            p = torch.exp_(logits.sub_(normaliser))
+            _paste(grads[2], tile.keys, p.transpose(1, 2) @ g)
+            d_logits = p.mul_((g @ v.transpose(1, 2)).sub_(mean))
+            _paste(grads[0], tile.queries, d_logits @ k)
+            _paste(grads[1], tile.keys, d_logits.transpose(1, 2) @ q)
+    d_query, d_key, d_value = (g.to(x.dtype, copy=True) for g, x in zip(grads, (query, key, value), strict=True))
+    return d_query, d_key, d_value
+
+
+def _one_channel(like: Tensor) -> Tensor:
+    batch, _, height, width = like.shape
+    return like.new_empty(batch, 1, height, width, dtype=torch.promote_types(like.dtype, torch.float32))
+
+
+@_attend.register_fake
+def _(query: Tensor, key: Tensor, value: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(query), _one_channel(query)
+
+
+@_attend_backward.register_fake
+def _(grad: Tensor, query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int], output: tuple[Tensor, Tensor]) -> None:
+    *tensors, ctx.window = inputs
+    ctx.mark_non_differentiable(output[1])
+    ctx.save_for_backward(*tensors, *output)
+
+
+def _differentiate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    return *_attend_backward(grad, *ctx.saved_tensors, ctx.window), None
+
+
+_attend.register_autograd(_differentiate, setup_context=_keep)
+
+
+def _products(shape: torch.Size, window: int) -> int:
+    """Multiplications where queries of that shape meet their tiles' keys once."""
+    batch, channels, height, width = shape
+    rows, columns = (
+        sum((span.stop - span.start) * (span.last - span.first) for span in _spans(size, window))
+        for size in (height, width)
+    )
+    return batch * channels * rows * columns
+
+
+@register_flop_formula(torch.ops.msrnn.local_attention)
+def _flops(query: torch.Size, key: torch.Size, value: torch.Size, window: int, **_: Any) -> int:
+    return 2 * 2 * _products(query, window)
+
+
+@register_flop_formula(torch.ops.msrnn.local_attention_backward)
+def _flops_backward(grad: torch.Size, *rest: Any, **_: Any) -> int:
+    *_tensors, window = rest
+    return 5 * 2 * _products(grad, window)

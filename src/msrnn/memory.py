@@ -30,12 +30,17 @@ def scan(body: Body[Carry], carry: Carry, steps: int, memory: str) -> list[Outpu
     stepwise: Body[Carry] = partial(_recomputed, body)
     if memory == "step":
         return _run(stepwise, carry, 0, steps)[1]
-    stretch = math.isqrt(steps - 1) + 1
+    stretch = stretch_of(steps)
     outputs: list[Output] = []
     for start in range(0, steps, stretch):
         carry, part = _recomputed(_run, stepwise, carry, start, min(start + stretch, steps))
         outputs += part
     return outputs
+
+
+def stretch_of(steps: int) -> int:
+    """How many steps `sqrt` takes from one state that it holds to the next."""
+    return math.isqrt(steps - 1) + 1
 
 
 def _run(body: Body[Carry], carry: Carry, start: int, stop: int) -> tuple[Carry, list[Output]]:

@@ -103,3 +103,9 @@ def gated_input(i: Tensor, g: Tensor) -> Tensor:
 def lstm_update(i: Tensor, f: Tensor, g: Tensor, c: Tensor) -> Tensor:
     """sigma(f) c + sigma(i) tanh(g): the memory update that every LSTM here shares."""
     return torch.sigmoid(f) * c + gated_input(i, g)
+
+
+def mix(gate: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """gate a + (1 - gate) b: the update of a GRU and of highways."""
+    dtype = torch.promote_types(torch.promote_types(gate.dtype, a.dtype), b.dtype)
+    return torch.lerp(b.to(dtype), a.to(dtype), gate.to(dtype))

@@ -2,6 +2,7 @@ import torch
 from torch import Tensor
 
 from msrnn.cells.base import Cell, State, lstm_update
+from msrnn.convolution import convolve
 
 
 class ConvLSTM(Cell):
@@ -16,7 +17,7 @@ class ConvLSTM(Cell):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         h, c = state
-        i, f, g, o = (self.conv_x2h(x) + self.conv_h2h(h)).chunk(4, dim=1)
+        i, f, g, o = convolve((self.conv_x2h, x), (self.conv_h2h, h)).chunk(4, dim=1)
         c = lstm_update(i, f, g, c)
         h = torch.sigmoid(o) * torch.tanh(c)
         return h, (h, c)

@@ -3,6 +3,7 @@ from torch import Tensor
 
 from msrnn.cells.base import Cell, Place, State, gated_input, lstm_update
 from msrnn.cells.predrnn import Inner, PredRNN
+from msrnn.convolution import convolve
 
 
 class MIM(PredRNN):
@@ -39,7 +40,7 @@ class MIM(PredRNN):
         h, c, n, s = state
         detrended, n = self.non_stationary(x - previous, n)
         trend, s = self.stationary(detrended, c, s)
-        i, g, o = (self.conv_x2h(x) + self.conv_h2h(h)).chunk(3, dim=1)
+        i, g, o = convolve((self.conv_x2h, x), (self.conv_h2h, h)).chunk(3, dim=1)
         delta_c = gated_input(i, g)
         c = trend + delta_c
         m, delta_m = self.climb(x, m)
@@ -47,12 +48,12 @@ class MIM(PredRNN):
         return h, (h, c, n, s), m, Inner(o, delta_c, delta_m)
 
     def non_stationary(self, difference: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
-        i, f, g = (self.conv_x2h_n(difference) + self.conv_n2h_n(n)).chunk(3, dim=1)
+        i, f, g = convolve((self.conv_x2h_n, difference), (self.conv_n2h_n, n)).chunk(3, dim=1)
         n = lstm_update(i, f, g, n)
-        return torch.sigmoid(self.conv_diff2o(difference) + self.conv_n2o(n)) * torch.tanh(n), n
+        return torch.sigmoid(convolve((self.conv_diff2o, difference), (self.conv_n2o, n))) * torch.tanh(n), n
 
     def stationary(self, detrended: Tensor, c: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-        i, f, g, o = (self.conv_x2h_s(detrended) + self.conv_c2h_s(c)).chunk(4, dim=1)
+        i, f, g, o = convolve((self.conv_x2h_s, detrended), (self.conv_c2h_s, c)).chunk(4, dim=1)
         s = lstm_update(i, f, g, s)
         return torch.sigmoid(o + self.conv_s2o(s)) * torch.tanh(s), s
 

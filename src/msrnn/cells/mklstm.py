@@ -2,6 +2,7 @@ import torch
 from torch import Tensor
 
 from msrnn.cells.base import Cell, State, lstm_update
+from msrnn.convolution import convolve
 
 
 class MKLSTM(Cell):
@@ -27,12 +28,12 @@ class MKLSTM(Cell):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         h, c_small, c_large = state
-        i, f, g, o_small = (self.conv_x2h_small(x) + self.conv_h2h_small(h)).chunk(4, dim=1)
+        i, f, g, o_small = convolve((self.conv_x2h_small, x), (self.conv_h2h_small, h)).chunk(4, dim=1)
         c_small = lstm_update(i, f, g, c_small)
-        i, f, g, o_large = (self.conv_x2h_large(x) + self.conv_h2h_large(h)).chunk(4, dim=1)
+        i, f, g, o_large = convolve((self.conv_x2h_large, x), (self.conv_h2h_large, h)).chunk(4, dim=1)
         c_large = lstm_update(i, f, g, c_large)
         o = torch.sigmoid(o_small + o_large + self.conv_c2o_small(c_small) + self.conv_c2o_large(c_large))
-        h = o * torch.tanh(self.conv_out(torch.cat((c_small, c_large), dim=1)))
+        h = o * torch.tanh(convolve((self.conv_out, c_small, c_large)))
         return h, (h, c_small, c_large)
 
     @classmethod

@@ -1,9 +1,10 @@
 import torch
 from torch import Tensor, nn
 
-from msrnn.cells.base import Cell, Place, State
+from msrnn.cells.base import Cell, Place, State, mix
 from msrnn.cells.mim import MIM
 from msrnn.cells.predrnn import PredRNN
+from msrnn.convolution import convolve
 from msrnn.warp import warp
 
 
@@ -37,17 +38,16 @@ class MotionGRU(nn.Module):
         """H (batch, C, y, x) and (F, D) to X and the next (F, D)."""
         f, d = state
         e = self.conv_enc(h)
-        e_f = torch.cat((e, f), dim=1)
-        u = torch.sigmoid(self.conv_u(e_f))
-        r = torch.sigmoid(self.conv_r(e_f))
-        q = torch.tanh(self.conv_z(torch.cat((e, r * f), dim=1)))
+        u = torch.sigmoid(convolve((self.conv_u, e, f)))
+        r = torch.sigmoid(convolve((self.conv_r, e, f)))
+        q = torch.tanh(convolve((self.conv_z, e, r * f)))
         d = d + 0.5 * (f - d)
-        f = u * q + (1 - u) * f + d
+        f = mix(u, q, f) + d
         mask = torch.sigmoid(self.conv_hm(e)).unsqueeze(1)
         moved = warp(e, f).reshape(len(e), -1, *mask.shape[2:]) * mask
         decoded = self.deconv_dec(self.conv_dec(moved.flatten(1, 2)))
-        g = torch.sigmoid(self.conv_g(torch.cat((decoded, h), dim=1)))
-        return g * h + (1 - g) * decoded, (f, d)
+        g = torch.sigmoid(convolve((self.conv_g, decoded, h)))
+        return mix(g, h, decoded), (f, d)
 
 
 _UNIT = ("conv_enc", "conv_u", "conv_r", "conv_z", "conv_hm", "conv_dec", "deconv_dec", "conv_g")

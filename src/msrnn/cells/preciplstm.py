@@ -3,6 +3,7 @@ from torch import Tensor
 
 from msrnn.attention import local_attention
 from msrnn.cells.base import Cell, State, lstm_update
+from msrnn.convolution import convolve
 
 _RENAMED = {
     "LA.conv1": "conv_query",
@@ -50,16 +51,17 @@ class PrecipLSTM(Cell):
         h, c, ms, mt, x_before = state
         attention = local_attention(self.conv_query(x), self.conv_key(x), self.conv_value(x), self.window)
         x_att = x + self.conv_x_x_att(attention)
-        i, f, g, o = (self.conv_x2h(x_att) + self.conv_h2h(h)).chunk(4, dim=1)
+        i, f, g, o = convolve((self.conv_x2h, x_att), (self.conv_h2h, h)).chunk(4, dim=1)
         c = lstm_update(i, f, g, c)
-        i, f, g = (self.conv_x2h_m(x_att) + self.conv_m2h_m(m)).chunk(3, dim=1)
+        i, f, g = convolve((self.conv_x2h_m, x_att), (self.conv_m2h_m, m)).chunk(3, dim=1)
         m = lstm_update(i, f, g, m)
-        i, f, g = (self.conv_x2h_ms(x_att) + self.conv_ms2h_ms(ms)).chunk(3, dim=1)
+        i, f, g = convolve((self.conv_x2h_ms, x_att), (self.conv_ms2h_ms, ms)).chunk(3, dim=1)
         ms = lstm_update(i, f, g, ms)
-        i, f, g = (self.conv_x2h_mt(x - x_before) + self.conv_mt2h_mt(mt)).chunk(3, dim=1)
+        i, f, g = convolve((self.conv_x2h_mt, x - x_before), (self.conv_mt2h_mt, mt)).chunk(3, dim=1)
         mt = lstm_update(i, f, g, mt)
-        o = torch.sigmoid(o + self.conv_c2o(c) + self.conv_ms2o(ms) + self.conv_mt2o(mt) + self.conv_m2o(m))
-        h = o * torch.tanh(self.conv_c_m_ms_mt(torch.cat((c, ms, mt, m), dim=1)))
+        gates = ((self.conv_c2o, c), (self.conv_ms2o, ms), (self.conv_mt2o, mt), (self.conv_m2o, m))
+        o = torch.sigmoid(o + convolve(*gates))
+        h = o * torch.tanh(convolve((self.conv_c_m_ms_mt, c, ms, mt, m)))
         return h, (h, c, ms, mt, x), m
 
     @classmethod

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from msrnn.cells.base import Cell, State, gated_input
+from msrnn.convolution import convolve
 
 
 class Inner(NamedTuple):
@@ -42,7 +43,7 @@ class PredRNN(Cell):
     def step(self, x: Tensor, state: State, m: Tensor) -> tuple[Tensor, State, Tensor, Inner]:
         """As `forward`, and what went on inside."""
         h, c = state
-        i, f, g, o = (self.conv_x2h(x) + self.conv_h2h(h)).chunk(4, dim=1)
+        i, f, g, o = convolve((self.conv_x2h, x), (self.conv_h2h, h)).chunk(4, dim=1)
         delta_c = gated_input(i, g)
         c = torch.sigmoid(f) * c + delta_c
         m, delta_m = self.climb(x, m)
@@ -51,11 +52,11 @@ class PredRNN(Cell):
 
     def climb(self, x: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
         """The next m, and what entered it."""
-        i, f, g = (self.conv_x2h_m(x) + self.conv_m2h_m(m)).chunk(3, dim=1)
+        i, f, g = convolve((self.conv_x2h_m, x), (self.conv_m2h_m, m)).chunk(3, dim=1)
         delta_m = gated_input(i, g)
         return torch.sigmoid(f) * m + delta_m, delta_m
 
     def output(self, o: Tensor, c: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
         """The hidden state, and the output gate it passed."""
-        o = torch.sigmoid(o + self.conv_c2o(c) + self.conv_m2o(m))
-        return o * torch.tanh(self.conv_c_m(torch.cat((c, m), dim=1))), o
+        o = torch.sigmoid(o + convolve((self.conv_c2o, c), (self.conv_m2o, m)))
+        return o * torch.tanh(convolve((self.conv_c_m, c, m))), o

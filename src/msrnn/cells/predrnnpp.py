@@ -1,7 +1,8 @@
 import torch
 from torch import Tensor
 
-from msrnn.cells.base import Cell, Place, State, lstm_update
+from msrnn.cells.base import Cell, Place, State, lstm_update, mix
+from msrnn.convolution import convolve
 
 
 class PredRNNpp(Cell):
@@ -30,12 +31,12 @@ class PredRNNpp(Cell):
 
     def forward(self, x: Tensor, state: State, m: Tensor) -> tuple[Tensor, State, Tensor]:
         h, c = state
-        i, f, g = self.conv_x_h_c(torch.cat((x, h, c), dim=1)).chunk(3, dim=1)
+        i, f, g = convolve((self.conv_x_h_c, x, h, c)).chunk(3, dim=1)
         c = lstm_update(i, f, g, c)
-        i, f, g = self.conv_x_c_m(torch.cat((x, c, m), dim=1)).chunk(3, dim=1)
+        i, f, g = convolve((self.conv_x_c_m, x, c, m)).chunk(3, dim=1)
         m = lstm_update(i, f, g, torch.tanh(self.conv_m(m)))
-        o = torch.tanh(self.conv_o(torch.cat((x, c, m), dim=1)))
-        h = o * torch.tanh(self.conv_c_m(torch.cat((c, m), dim=1)))
+        o = torch.tanh(convolve((self.conv_o, x, c, m)))
+        h = o * torch.tanh(convolve((self.conv_c_m, c, m)))
         return h, (h, c), m
 
 
@@ -51,8 +52,7 @@ class HighwayPredRNNpp(PredRNNpp):
 
     def forward(self, x: Tensor, state: State, m: Tensor) -> tuple[Tensor, State, Tensor]:
         h, c, z = state
-        p, s = (self.conv_x(x) + self.conv_z(z)).chunk(2, dim=1)
-        s = torch.sigmoid(s)
-        z = s * torch.tanh(p) + (1 - s) * z
+        p, s = convolve((self.conv_x, x), (self.conv_z, z)).chunk(2, dim=1)
+        z = mix(torch.sigmoid(s), torch.tanh(p), z)
         h, state, m = super().forward(z, (h, c), m)
         return h, (*state, z), m

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from msrnn.cells.base import Cell, State
+from msrnn.cells.base import Cell, State, mix
+from msrnn.convolution import convolve
 from msrnn.warp import warp
 
 
@@ -34,13 +35,13 @@ class TrajGRU(Cell):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         (h,) = state
-        flows = self.conv_flow(functional.leaky_relu(self.conv_x2f(x) + self.conv_h2f(h), 0.2))
+        flows = self.conv_flow(functional.leaky_relu_(convolve((self.conv_x2f, x), (self.conv_h2f, h)), 0.2))
         z_h, r_h, n_h = self.project(warp(h, -flows)).chunk(3, dim=1)
         z_x, r_x, n_x = self.conv_x2h(x).chunk(3, dim=1)
         z = torch.sigmoid(z_x + z_h)
         r = torch.sigmoid(r_x + r_h)
-        n = functional.leaky_relu(n_x + r * n_h, 0.2)
-        h = (1 - z) * n + z * h
+        n = functional.leaky_relu_(n_x + r * n_h, 0.2)
+        h = mix(z, h, n)
         return h, (h,)
 
     @classmethod

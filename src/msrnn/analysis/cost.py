@@ -1,0 +1,220 @@
+"""What training a model costs, before it is run: parameters, arithmetic and memory, in closed form.
+
+A layer at scale s has 1/s^2 of the pixels, so its arithmetic, the activations that autograd keeps and its state are
+1/s^2 of those of the same layer at full resolution (MS-RNN, arXiv 2206.03010). What one layer costs in one time step is
+read off the cell itself, by following two steps with fake tensors, which have sizes and no memory; any cell has a
+cost, also one's own. The number of steps and the memory mode come in closed form: with T steps, A bytes of activations
+and H bytes of state per step,
+
+- `keep` saves T A and computes a forward pass and its gradient;
+- `step` saves T H, needs A once more during the backward pass, and computes each step twice;
+- `sqrt` saves k H, where k is the number of stretches of S = ceil(sqrt(T)) steps, needs what `step` needs for S steps
+  once more, and computes each step three times, but for the last of each stretch.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from msrnn.analysis.counting import Meter, owners
+from msrnn.forecaster import Forecaster
+from msrnn.memory import stretch_of
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is computed: sequences of one batch, and how.
+
+    `size` is height and width in pixels, `precision` one of "32", "64" and "bf16" (autocast).
+    """
+
+    size: tuple[int, int]
+    context: int
+    horizon: int
+    batch: int = 1
+    precision: str = "32"
+
+    @property
+    def steps(self) -> int:
+        """Time steps of the roll-out."""
+        return self.context + self.horizon - 1
+
+
+class Part(NamedTuple):
+    """What embed, a layer or the head costs; bytes and FLOPs are those of one time step."""
+
+    name: str
+    scale: int
+    parameters: int
+    flops: int
+    """Of the forward pass."""
+    activations: int
+    """Bytes that autograd keeps with memory "keep"."""
+    state: int
+    """Bytes that the next step needs."""
+
+
+class _Trace(NamedTuple):
+    saved: int
+    peak: int
+    flops: int
+    saved_by: Counter[str]
+    flops_by: Counter[str]
+    """Of the forward pass."""
+
+
+class Cost:
+    """Costs of one training step of a model, and of a forecast.
+
+    Args:
+        build: makes the model; called where tensors have no memory.
+        workload: what is computed.
+    """
+
+    def __init__(self, build: Callable[[], Forecaster], workload: Workload) -> None:
+        self.workload = workload
+        self._build = build
+        self._traces: dict[tuple[str, int], _Trace] = {}
+        with FakeTensorMode():
+            model = self._model("keep")
+            self.parameters = sum(parameter.numel() for parameter in model.parameters())
+            """How many numbers are learnt."""
+            self.weight_bytes = sum(parameter.nbytes for parameter in model.parameters())
+            frames = _frames(model, workload, workload.steps + 1)
+            self.input_bytes = frames.nbytes
+            """Bytes of the frames of one batch."""
+            self._frame_bytes = frames[:, 0, : model.out_channels].nbytes
+            forecast = workload.horizon * self._frame_bytes
+            self.forecast_peak = forecast + _forecast_peak(model, frames[:, :2], workload.precision)
+            """Most bytes alive at once while forecasting, the forecast included."""
+        self.parts = self._parts(model)
+
+    @property
+    def forward_flops(self) -> int:
+        """FLOPs of a forward pass over the whole sequence."""
+        return self.workload.steps * sum(part.flops for part in self.parts)
+
+    def training_flops(self, memory: str) -> int:
+        """FLOPs of a forward and backward pass, recomputation included, in a memory mode."""
+        steps = self.workload.steps
+        # The first convolution needs no gradient of frames that are given; the traces have one such frame.
+        given = (self.workload.context - 1) * self.parts[0].flops
+        if memory == "sqrt":
+            stretches = math.ceil(steps / stretch_of(steps))
+            again = (steps - stretches) * sum(part.flops for part in self.parts)
+            return self._linear("step", "flops", steps) + again - given
+        return self._linear(memory, "flops", steps) - given
+
+    def saved(self, memory: str) -> int:
+        """Bytes that the forward pass leaves for the backward pass in a memory mode; weights and frames left out."""
+        steps = self.workload.steps
+        if memory != "sqrt":
+            return self._linear(memory, "saved", steps)
+        outputs = steps * self._frame_bytes
+        stretches = math.ceil(steps / stretch_of(steps))
+        return outputs + self._linear("step", "saved", 1) - self._frame_bytes + (stretches - 1) * self._carried
+
+    def peak(self, memory: str) -> int:
+        """Most bytes alive at once in a training step, gradients of weights included; weights and frames not."""
+        steps = self.workload.steps
+        if memory != "sqrt":
+            return self._peak(memory, steps)
+        stretch = stretch_of(steps)
+        outputs = (steps - stretch) * self._frame_bytes
+        return outputs + (math.ceil(steps / stretch) - 1) * self._carried + self._peak("step", stretch)
+
+    def training_bytes(self, memory: str) -> int:
+        """Bytes that training takes: the peak, weights, Adam's two moments of each, and a batch of frames."""
+        return self.peak(memory) + 3 * self.weight_bytes + self.input_bytes
+
+    @property
+    def _carried(self) -> int:
+        """Bytes from one step to the next: the state, and the last output."""
+        return self._slope("step", "saved") - self._frame_bytes
+
+    def _peak(self, memory: str, steps: int) -> int:
+        if steps <= LONG:
+            return self._trace(memory, steps).peak
+        return self._trace(memory, LONG).peak + (steps - LONG) * self._slope(memory, "saved")
+
+    def _slope(self, memory: str, what: str) -> int:
+        slope: int = getattr(self._trace(memory, LONG), what) - getattr(self._trace(memory, SHORT), what)
+        return slope
+
+    def _linear(self, memory: str, what: str, steps: int) -> int:
+        short: int = getattr(self._trace(memory, SHORT), what)
+        return short + (steps - SHORT) * self._slope(memory, what)
+
+    def _trace(self, memory: str, steps: int) -> _Trace:
+        """A training step on a short sequence with one given frame."""
+        key = memory, steps
+        if key not in self._traces:
+            with FakeTensorMode():
+                model = self._model(memory)
+                self._traces[key] = _follow(model, _frames(model, self.workload, steps + 1), self.workload.precision)
+        return self._traces[key]
+
+    def _model(self, memory: str) -> Forecaster:
+        model = self._build()
+        model.memory = memory
+        return model.double() if self.workload.precision == "64" else model
+
+    def _parts(self, model: Forecaster) -> tuple[Part, ...]:
+        scales = model.pyramid.scales
+        layers = zip((f"layer {i}" for i in range(len(scales))), scales, model.pyramid.cells, strict=True)
+        modules = [("embed", 1, model.embed), *layers, ("head", 1, model.head)]
+        if model.pyramid.shared is not None:
+            modules.append(("shared", 1, model.pyramid.shared))  # computes inside the layers
+        short, long = (self._trace("keep", steps) for steps in (SHORT, LONG))
+        stateful = [self._trace("step", steps).saved_by for steps in (SHORT, LONG)]
+        return tuple(
+            Part(
+                name,
+                scale,
+                sum(parameter.numel() for parameter in module.parameters()),
+                long.flops_by[name] - short.flops_by[name],
+                long.saved_by[name] - short.saved_by[name],
+                stateful[1][name] - stateful[0][name],
+            )
+            for name, scale, module in modules
+        )
+
+
+SHORT, LONG = 1, 2
+"""Lengths in steps of the sequences that are followed: the second step costs as much as any later one."""
+
+
+def _frames(model: Forecaster, workload: Workload, length: int) -> Tensor:
+    shape = (workload.batch, length, model.in_channels, *workload.size)
+    return torch.empty(shape, dtype=model.embed.weight.dtype)
+
+
+def autocast(precision: str, device: str) -> AbstractContextManager[object]:
+    """What computes in `precision`: bfloat16 by autocast, else as the weights are."""
+    return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def _follow(model: Forecaster, frames: Tensor, precision: str) -> _Trace:
+    """One training step, counted."""
+    meter = Meter()
+    with meter, owners(meter, model), autocast(precision, frames.device.type):
+        predictions, auxiliary = model(frames, context=1)
+    saved_by, flops_by = Counter(meter.bytes), Counter(meter.flops)
+    with meter:
+        loss = (predictions - frames[:, 1:, : model.out_channels]).square().sum() + auxiliary
+        loss.backward()
+    return _Trace(saved_by.total(), meter.peak, meter.flops.total(), saved_by, flops_by)
+
+
+def _forecast_peak(model: Forecaster, frames: Tensor, precision: str) -> int:
+    meter = Meter()
+    with meter, autocast(precision, frames.device.type):
+        model.forecast(frames, horizon=1)
+    return meter.peak

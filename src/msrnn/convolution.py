@@ -1,0 +1,81 @@
+"""One convolution in the place of a sum of them, or of one that reads several tensors."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def convolve(*terms: tuple[Any, ...]) -> Tensor:
+    """conv_1 * [x_1, ...] + conv_2 * [x_2, ...] + ..., where [a, b] is concatenation of channels.
+
+    Computed as a single convolution over all inputs, which is faster than several; the concatenation, of which
+    autograd would keep a copy, is made again in the backward pass.
+
+    Args:
+        *terms: each an nn.Conv2d and the tensors (batch, channel, y, x) that it reads. All convolutions have the same
+            output channels, kernel, stride, padding and dilation, and one group.
+    """
+    convs: list[nn.Conv2d] = [conv for conv, *_ in terms]
+    inputs: list[Tensor] = [x for _, *tensors in terms for x in tensors]
+    first = convs[0]
+    geometry = (first.stride, first.padding, first.dilation)
+    assert all((c.stride, c.padding, c.dilation) == geometry and c.groups == 1 for c in convs)
+    weights = [conv.weight for conv in convs]
+    biases = [conv.bias for conv in convs if conv.bias is not None]
+    return _Joined.apply(geometry, len(inputs), len(convs), *inputs, *weights, *biases)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _compute_dtype(weight: Tensor) -> torch.dtype:
+    """What a convolution with that weight computes in: as the weight, or as autocast wants."""
+    kind = weight.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) and weight.dtype != torch.float64:
+        return torch.get_autocast_dtype(kind)
+    return weight.dtype
+
+
+def _join(tensors: list[Tensor], dtype: torch.dtype) -> Tensor:
+    return torch.cat([x.to(dtype) for x in tensors], dim=1) if len(tensors) > 1 else tensors[0].to(dtype)
+
+
+class _Joined(torch.autograd.Function):
+    """Keeps the inputs and weights that it was given, not what it joins them to."""
+
+    @staticmethod
+    def forward(ctx: Any, geometry: tuple[Any, ...], inputs: int, convs: int, *tensors: Tensor) -> Tensor:
+        xs, weights, biases = _parts(tensors, inputs, convs)
+        ctx.geometry, ctx.counts, ctx.dtype = geometry, (inputs, convs), _compute_dtype(weights[0])
+        ctx.save_for_backward(*tensors)
+        bias = sum(biases[1:], start=biases[0]).to(ctx.dtype) if biases else None
+        stride, padding, dilation = geometry
+        return torch.conv2d(_join(xs, ctx.dtype), _join(weights, ctx.dtype), bias, stride, padding, dilation)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        saved = ctx.saved_tensors  # once: recomputation hands them out a single time
+        xs, weights, biases = _parts(saved, *ctx.counts)
+        needed = ctx.needs_input_grad[3:]
+        of_inputs, of_weights, of_biases = map(any, _parts(needed, *ctx.counts))
+        stride, padding, dilation = ctx.geometry
+        d_x, d_weight, d_bias = torch.ops.aten.convolution_backward(
+            grad,
+            _join(xs, ctx.dtype),
+            _join(weights, ctx.dtype),
+            [grad.shape[1]],
+            stride,
+            padding,
+            dilation,
+            False,  # not transposed
+            [0, 0],
+            1,
+            [of_inputs, of_weights, of_biases],
+        )
+        d_xs = d_x.split([x.shape[1] for x in xs], dim=1) if of_inputs else [None] * len(xs)
+        d_weights = d_weight.split([w.shape[1] for w in weights], dim=1) if of_weights else [None] * len(weights)
+        grads = zip((*d_xs, *d_weights, *[d_bias] * len(biases)), saved, needed, strict=True)
+        return (None, None, None, *(g.to(x.dtype) if wanted else None for g, x, wanted in grads))
+
+
+def _parts(values: Any, inputs: int, convs: int) -> tuple[list[Any], list[Any], list[Any]]:
+    """Of inputs, of weights, of biases."""
+    return list(values[:inputs]), list(values[inputs : inputs + convs]), list(values[inputs + convs :])
