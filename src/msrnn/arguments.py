@@ -3,7 +3,7 @@
 import re
 import sys
 from argparse import SUPPRESS, HelpFormatter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
@@ -15,12 +15,28 @@ set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 NAMED = ("--model", "--data")
 """Options that may be given as a name alone: `--model ms-predrnn` is `--model.name ms-predrnn`."""
+SHORT = {f"{option}": f"{option}.name" for option in NAMED} | {"--memory": "--model.memory"}
+"""What options of settings may be called for short."""
 READER_OPTIONS = ("--reader_options", "--data.reader_options")
 """Options that take KEY=VALUE, several at once."""
 SIZES = ("--data.size", "--data.crop", "--data.digits.size", "--size")
-NUMBERS = (*SIZES, "--thresholds", "--windows", "--data.shares", "--data.z_r", "--data.digits.speed", "--model.scales")
+NUMBERS = (
+    *SIZES,
+    "--thresholds",
+    "--windows",
+    "--data.shares",
+    "--data.z_r",
+    "--data.digits.speed",
+    "--model.scales",
+    "--scales",
+)
 LISTS = dict.fromkeys(NUMBERS, r"-?[\d.]+(e-?\d+)?") | {"--data.actions": r"[a-z]+", "--baselines": r"[^-\[].*"}
 """Options that take several values, and what each of these looks like."""
+LISTS_OF = {
+    "analyze": {"--output": r"[^-].*"},
+    "benchmark": {"--models": r"[a-z].*", "--memory": r"[a-z]+", "--precision": r"\w+"},
+}
+"""Those of one command."""
 
 
 PLAIN_WORDS = (
@@ -37,12 +53,12 @@ PLAIN_WORDS = (
 
 def _options(keys: str) -> str:
     """`train.out, train.model.name` as `--out, --model`."""
-    command = r"^(train|evaluate|predict|report|data\.inspect|data\.convert)\.|\.name$"
+    command = r"^(train|evaluate|predict|report|analyze|benchmark|data\.inspect|data\.convert)\.|\.name$"
     names = [re.sub(command, "", key) for key in keys.split(", ")]
     return ", ".join(PLACES.get(name, f"--{name}") for name in names)
 
 
-PLACES = {"run": "RUN", "runs": "RUN", "path": "PATH"}
+PLACES = {"run": "RUN", "model": "MODEL", "runs": "RUN", "path": "PATH"}
 """What is given without an option."""
 
 
@@ -107,25 +123,28 @@ def normalised(argv: Sequence[str]) -> list[str]:
     Underscores in names of options; `--model NAME` as `--model.name NAME`; `--data.crop 64 64`, `64x64`, `64,64` or
     `64` as `[64,64]`; `--reader-options A=1 B=2` as one option each.
     """
+    command = argv[0] if argv else ""
+    short = SHORT if command in ("train", "evaluate") else {}
+    lists = LISTS | LISTS_OF.get(command, {})
     tokens: list[str] = []
     option = ""
     for token in argv:
         if token.startswith("--"):
             name, equals, value = token.partition("=")
             option = "--" + name[2:].replace("-", "_")
-            option = f"{option}.name" if option in NAMED else option
-            if option in LISTS and equals:
-                tokens += [option, _listed(option, value)]
+            option = short.get(option, option)
+            if option in lists and equals:
+                tokens += [option, _listed(option, value, lists)]
             elif option in READER_OPTIONS:
                 tokens += [_keyed(option, value)] if equals else []
             else:
                 tokens.append(option + equals + value)
         elif option in READER_OPTIONS:
             tokens.append(_keyed(option, token))
-        elif option in LISTS and tokens[-1].startswith("[") and re.fullmatch(LISTS[option], token):
+        elif option in lists and tokens[-1].startswith("[") and re.fullmatch(lists[option], token):
             tokens[-1] = f"{tokens[-1][:-1]},{token}]"
         else:
-            value = _listed(option, token)
+            value = _listed(option, token, lists)
             tokens.append(value)
             option = option if value.startswith("[") else ""
     return [_squared(before, token) for before, token in zip(["", *tokens], tokens, strict=False)]
@@ -137,9 +156,9 @@ def _keyed(option: str, token: str) -> str:
     return f"{option}.{token}"
 
 
-def _listed(option: str, value: str) -> str:
+def _listed(option: str, value: str, lists: Mapping[str, str]) -> str:
     """Numbers or words with commas, or 64x64, as a list in brackets."""
-    if option not in LISTS or value.startswith("[") or (option == "--data.z_r" and value[:1].isalpha()):
+    if option not in lists or value.startswith("[") or (option == "--data.z_r" and value[:1].isalpha()):
         return value
     if option in NUMBERS:
         value = re.sub(r"(?<=[0-9])x(?=[0-9])", ",", value)

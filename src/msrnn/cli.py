@@ -1,6 +1,7 @@
 """The `msrnn` command."""
 
 import argparse
+import json
 import re
 import sys
 import zlib
@@ -8,11 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msrnn
 from msrnn.arguments import Parser, add_data_overrides, add_run_settings, normalised, run_settings, settings_from
-from msrnn.settings import Device, SettingsError, Split, Units
+from msrnn.files import written
+from msrnn.settings import Device, Memory, ModelSettings, Precision, SettingsError, Skips, Split, Units
+
+if TYPE_CHECKING:
+    from msrnn.forecaster import Forecaster
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -56,15 +61,17 @@ def _run(argv: list[str]) -> None:
     training = _train_parser(argv)
     commands.add_subcommand("train", training, help="train a model")
     function: Callable[..., None]
-    for function in (evaluate, predict, report, demo):
+    for function in (evaluate, predict, report, analyze, benchmark, demo):
         command = _command(function)
         if function is report:
             command.add_argument("runs", nargs="+", type=str, metavar="RUN", help="Run directories; the first leads.")
-        elif function is not demo:
+        elif function is analyze:
+            command.add_argument("model", type=str, metavar="MODEL", help="Name of a model, or a run directory.")
+        elif function in (evaluate, predict):
             command.add_argument("run", metavar="RUN", help="A run directory that `msrnn train` made.")
         if function is predict:
             command.add_argument("--input", nargs="+", type=str, required=True, metavar="FILE", help=INPUT)
-        _add_options(command, function, {"run", "runs", "data", "input"})
+        _add_options(command, function, {"run", "runs", "data", "input", *({"model"} if function is analyze else ())})
         if function is evaluate:
             add_data_overrides(command)
         commands.add_subcommand(function.__name__, command, help=_first_line(function))
@@ -89,6 +96,8 @@ def _run(argv: list[str]) -> None:
         functions: dict[str, Callable[..., None]] = {
             "predict": predict,
             "report": report,
+            "analyze": analyze,
+            "benchmark": benchmark,
             "demo": demo,
             "inspect": inspect,
             "convert": convert,
@@ -282,6 +291,157 @@ def report(runs: list[str], output: str | None = None, sequences: int = 6, devic
     sys.stderr.write(f"{path}: open it in a browser\n")
 
 
+def analyze(
+    model: str,
+    size: tuple[int, int] | None = None,
+    context: int | None = None,
+    horizon: int | None = None,
+    hidden: int | None = None,
+    kernel_size: int | None = None,
+    scales: tuple[int, ...] | None = None,
+    skips: Skips | None = None,
+    options: dict[str, Any] | None = None,
+    channels: int = 1,
+    batch: int | None = None,
+    precision: Precision | None = None,
+    memory: Memory | None = None,
+    device: Device = "auto",
+    output: tuple[str, ...] = (),
+) -> None:
+    """Say what training a model costs, before it is trained, and how far it sees.
+
+    Parameters, FLOPs, memory by layer and in all modes, plain stack beside pyramid; whether it fits this machine.
+
+    Args:
+        model: Name of a model, or a run directory.
+        size: Height and width of the frames that training sees, in pixels. Default: 64 64, or the run's crop.
+        context: Frames that are given. Default: 10, or as in the run.
+        horizon: Frames that are predicted. Default: 10, or as in the run.
+        hidden: Channels of every recurrent layer. Default: 64.
+        kernel_size: Edge of the cells' convolutions. Default: 3.
+        scales: One per layer: it works at 1/scale of the resolution. Default: what the name says.
+        skips: Which earlier layers' outputs are added to a layer's input. Default: as the name says.
+        options: The cell's own options, e.g. --options.links 13 for trajgru.
+        channels: Channels of a frame.
+        batch: Sequences at a time. Default: 4, or as in the run.
+        precision: Of the computation: 32, 64 or bf16. Default: 32, or as in the run.
+        memory: What training is to hold: keep, step or sqrt. Default: keep, or as in the run.
+        device: Where it is to be trained.
+        output: Files to write as well: .json with all numbers, .png, .svg or .pdf with the figure.
+    """
+    for name in output:
+        if Path(name).suffix not in (".json", *FIGURES):
+            raise SettingsError(f"--output {name}: write something.json, or {', '.join(FIGURES)} for the figure")
+    numbers = {"context": context, "horizon": horizon, "batch": batch, "channels": channels, "hidden": hidden}
+    _at_least_one(**{name: value for name, value in numbers.items() if value is not None})
+    if size is not None:
+        _at_least_one(size=min(size))
+    from msrnn.analysis.cost import Workload
+    from msrnn.analyzing import analyze_model, analyze_run
+
+    changes: dict[str, Any] = {"hidden_channels": hidden, "kernel_size": kernel_size, "scales": scales}
+    changes |= {"skips": skips, "options": options}
+    given = {name: value for name, value in changes.items() if value is not None}
+    if Path(model).is_dir():
+        from msrnn.predictor import load
+
+        predictor = load(model, "cpu")
+        run = predictor.settings
+        if given:
+            raise SettingsError(f"{model} is a run: its model is what it is; name a model to change its settings")
+        frame = size or run.data.crop or run.data.size or (64, 64)
+        work = (frame, context or run.context, horizon or run.horizon, batch or run.batch_size // run.accumulate)
+        run.model.memory = memory or run.model.memory
+        analysis = analyze_run(predictor, Workload(*work, precision or run.precision), device)
+    else:
+        settings = ModelSettings(model, **given, memory=memory or "keep")
+        work = (size or (64, 64), context or 10, horizon or 10, batch or 4)
+        analysis = analyze_model(settings, channels, Workload(*work, precision or "32"), device)
+    sys.stdout.write(analysis.table())
+    for name in output:
+        with written(Path(name)) as partial:
+            if Path(name).suffix == ".json":
+                partial.write_text(json.dumps(analysis.document(), indent=1) + "\n")
+            else:
+                analysis.figure().savefig(partial)
+        sys.stderr.write(f"{name}: written\n")
+
+
+FIGURES = (".png", ".svg", ".pdf")
+
+
+def benchmark(
+    models: tuple[str, ...] = ("ms-convlstm", "ms-predrnn"),
+    memory: tuple[Memory, ...] = ("keep", "step", "sqrt"),
+    precision: tuple[Precision, ...] = ("32",),
+    size: tuple[int, int] = (64, 64),
+    context: int = 10,
+    horizon: int = 10,
+    hidden: int = 64,
+    batch: int = 1,
+    repeats: int = 5,
+    compile: bool = False,
+    device: Device = "auto",
+    output: str = "benchmark.json",
+    compare: str | None = None,
+) -> None:
+    """Measure how fast models train and forecast on this machine, and what they hold in memory.
+
+    Prints a table and writes every number, with the machine, to a JSON file.
+
+    Args:
+        models: Names of models; all for all of them.
+        memory: Memory modes, of keep, step and sqrt.
+        precision: Of the computation, of 32, 64 and bf16.
+        size: Height and width of a frame in pixels.
+        context: Frames that are given.
+        horizon: Frames that are predicted.
+        hidden: Channels of every recurrent layer.
+        batch: Sequences at a time.
+        repeats: How often each is timed, in turn; the median counts.
+        compile: Compile each time step with torch.compile.
+        device: Where to compute.
+        output: The file to write.
+        compare: An earlier file; a second table holds this run's numbers divided by its.
+    """
+    _at_least_one(size=min(size), context=context, horizon=horizon, hidden=hidden, batch=batch, repeats=repeats)
+    if Path(output).suffix != ".json":
+        raise SettingsError(f"--output {output}: write something.json")
+    import torch
+
+    from msrnn.analysis.benchmark import Benchmark, measure
+    from msrnn.analysis.cost import Workload
+    from msrnn.device import find_device
+    from msrnn.models import MODELS, create_model, find_model
+
+    before = None if compare is None else Benchmark.read(Path(compare))
+    where = find_device(device)
+    names = tuple(MODELS) if models == ("all",) else models
+    for name in names:
+        try:
+            find_model(name)
+        except ValueError as error:
+            raise SettingsError(f"--models: {error}") from error
+
+    def build(name: str) -> "Forecaster":
+        return create_model(name, hidden_channels=hidden)
+
+    def tell(what: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\033[K{what}")
+
+    torch.manual_seed(0)
+    done = measure(
+        build, names, memory, precision, Workload(size, context, horizon, batch), where, repeats, compile, tell
+    )
+    tell("")
+    done.save(Path(output))
+    sys.stdout.write(done.table())
+    if before is not None:
+        sys.stdout.write(f"\n{done.compared(before, str(compare))}")
+    sys.stderr.write(f"{output}: written\n")
+
+
 def inspect(
     path: list[str],
     reader: str | None = None,
@@ -369,6 +529,8 @@ USAGE: dict[Callable[..., None], str] = {
     evaluate: "msrnn evaluate RUN [options]",
     predict: "msrnn predict RUN --input FILE [FILE ...] --output FORECAST [options]",
     report: "msrnn report RUN [RUN ...] [options]",
+    analyze: "msrnn analyze MODEL [options]",
+    benchmark: "msrnn benchmark [options]",
     inspect: "msrnn data inspect PATH [PATH ...] [options]",
     convert: "msrnn data convert PATH [PATH ...] --to OUT.zarr [options]",
     demo: "msrnn demo [options]",

@@ -40,6 +40,7 @@ class Forecaster(nn.Module):
         scales: Sequence[int],
         skips: str,
         memory: str,
+        half_state: bool = True,
         **cell_options: Any,
     ) -> None:
         super().__init__()
@@ -69,6 +70,8 @@ class Forecaster(nn.Module):
         self.pyramid = Pyramid(cell, hidden_channels, kernel_size, scales, skips, **cell_options)
         self.head = nn.Conv2d(hidden_channels, out_channels, 1)
         self.memory = memory
+        self.half_state = half_state
+        """Whether state is carried in autocast's lower precision; if not, as precisely as the weights are."""
 
     @property
     def memory(self) -> str:
@@ -182,7 +185,8 @@ class Forecaster(nn.Module):
         height, width = frame.shape[-2:]
         x = self.embed(self._pad(frame))
         if state is None:
-            state = self.pyramid.initial_state(x)
+            # Gates of lower precision do not lower that of the state they update.
+            state = self.pyramid.initial_state(x if self.half_state else x.to(self.embed.weight.dtype))
         x, state, auxiliary = self.pyramid(x, state)
         next_frame = self.head(x)[..., :height, :width]
         return next_frame.to(frame.dtype), state, auxiliary

@@ -8,14 +8,16 @@ the next and computes the rest again during the backward pass (Chen et al. 2016,
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.checkpoint import checkpoint
 
-MODES = ("keep", "step", "sqrt")
+from msrnn.settings import Memory
+
+MODES = get_args(Memory)
 """From most memory to least."""
 
 Carry = TypeVar("Carry")

@@ -53,6 +53,11 @@ def find_model(name: str | type[Cell]) -> Model:
     raise TypeError(f"model must be a name or a subclass of msrnn.Cell, got {name!r}")
 
 
+def counterpart(name: str) -> str:
+    """The plain stack of a multi-scale model's cell, or the other way round."""
+    return next(other for other, model in MODELS.items() if model.cell is MODELS[name].cell and other != name)
+
+
 def _options(cell: type[Cell]) -> list[str]:
     """The arguments of a cell that are its own."""
     return [name for name in inspect.signature(cell).parameters if name not in ("channels", "kernel_size")]
@@ -67,6 +72,7 @@ def create_model(
     scales: Sequence[int] | None = None,
     skips: str | None = None,
     memory: str = "keep",
+    half_state: bool = True,
     **cell_options: Any,
 ) -> Forecaster:
     """Build a model (MS-RNN, https://arxiv.org/abs/2206.03010).
@@ -82,6 +88,8 @@ def create_model(
         skips: which earlier layers' outputs are added to a layer's input: "none", "mirror", "unet3+" or "full".
         memory: what training holds: "keep" all activations, the state of each "step", or of about "sqrt"(T) steps, the
             rest being computed again. Results do not depend on it; it can be changed on the model.
+        half_state: under autocast, carry the state from step to step in bfloat16 too; if not, as precisely as the
+            weights are, in twice the memory.
         **cell_options: TrajGRU: `links` (10); PrecipLSTM: `window` (30).
 
     Raises:
@@ -102,5 +110,6 @@ def create_model(
         scales=model.scales if scales is None else scales,
         skips=model.skips if skips is None else skips,
         memory=memory,
+        half_state=half_state,
         **cell_options,
     )

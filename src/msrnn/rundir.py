@@ -138,6 +138,7 @@ def build_model(settings: ModelSettings, channels: int) -> Forecaster:
             scales=settings.scales,
             skips=settings.skips,
             memory=settings.memory,
+            half_state=settings.half_state,
             **settings.options,
         )
     except (ValueError, TypeError) as error:

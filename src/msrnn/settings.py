@@ -13,6 +13,9 @@ FIXED_LENGTH = 20
 """Frames of a sequence in the field's fixed test file."""
 Units = Literal["mm/h", "mm", "dBZ", "1"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32", "64", "bf16"]
+Memory = Literal["keep", "step", "sqrt"]
+Skips = Literal["none", "mirror", "unet3+", "full"]
 
 
 class SettingsError(ValueError):
@@ -36,11 +39,14 @@ class ModelSettings:
     """Edge of the cells' convolutions in pixels, odd."""
     scales: tuple[int, ...] | None = None
     """One per layer: it works at 1/scale of the resolution. Default: what the name says."""
-    skips: Literal["none", "mirror", "unet3+", "full"] | None = None
+    skips: Skips | None = None
     """Which earlier layers' outputs are added to a layer's input: none, mirror, unet3+ or full. Default: as the name
     says."""
-    memory: Literal["keep", "step", "sqrt"] = "keep"
-    """What training holds in memory; the rest is computed again."""
+    memory: Memory | Literal["auto"] = "keep"
+    """What training holds in memory: all activations (keep), the state of each step, or of a few (sqrt); the rest is
+    computed again. auto: the fastest that fits the device."""
+    half_state: bool = True
+    """With --precision bf16, carry the state from step to step in bfloat16 too; false: in float32."""
     options: dict[str, Any] = field(default_factory=dict)
     """The cell's own options, e.g. --model.options.links 13 for trajgru."""
 
@@ -232,7 +238,7 @@ class RunSettings:
     ones."""
     patience: int | None = None
     """Stop after so many validations without a better score."""
-    precision: Literal["32", "64", "bf16"] = "32"
+    precision: Precision = "32"
     """Floating point: 32 or 64 bit, or mixed with bfloat16."""
     device: Device = "auto"
     """Where to train."""

@@ -16,8 +16,8 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from msrnn.analysis.counting import Meter, owners
 from msrnn.forecaster import Forecaster
 from msrnn.memory import stretch_of
+from msrnn.settings import Memory
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ class Cost:
     """
 
     def __init__(self, build: Callable[[], Forecaster], workload: Workload) -> None:
+        self.build = build
         self.workload = workload
-        self._build = build
         self._traces: dict[tuple[str, int], _Trace] = {}
         with FakeTensorMode():
             model = self._model("keep")
@@ -100,6 +101,12 @@ class Cost:
     def forward_flops(self) -> int:
         """FLOPs of a forward pass over the whole sequence."""
         return self.workload.steps * sum(part.flops for part in self.parts)
+
+    @property
+    def total(self) -> Part:
+        """All parts together."""
+        sums = (sum(part[i] for part in self.parts) for i in range(2, len(Part._fields)))  # type: ignore[misc]
+        return Part("all", 0, *sums)
 
     def training_flops(self, memory: str) -> int:
         """FLOPs of a forward and backward pass, recomputation included, in a memory mode."""
@@ -162,7 +169,7 @@ class Cost:
         return self._traces[key]
 
     def _model(self, memory: str) -> Forecaster:
-        model = self._build()
+        model = self.build()
         model.memory = memory
         return model.double() if self.workload.precision == "64" else model
 
@@ -187,6 +194,32 @@ class Cost:
         )
 
 
+def fastest_that_fits(cost: Cost, available: int | None) -> Memory | None:
+    """The mode that computes least again and takes at most `available` bytes (None: any number); None, if none does."""
+    modes: tuple[Memory, ...] = get_args(Memory)
+    return next((mode for mode in modes if available is None or cost.training_bytes(mode) <= available), None)
+
+
+def ways_to_fit(cost: Cost, available: int) -> list[str]:
+    """What would make a training fit into so many bytes, a sentence each, the least change first."""
+    if mode := fastest_that_fits(cost, available):
+        return [f"It fits with --memory {mode}."]
+    ways = []
+    if cost.workload.precision == "32":
+        half = Cost(cost.build, replace(cost.workload, precision="bf16"))
+        if mode := fastest_that_fits(half, available):
+            ways.append(f"It fits with --precision bf16 and --memory {mode}.")
+    fixed = 4 * cost.weight_bytes  # weights, their gradients, Adam
+    share = (available - fixed) / (cost.training_bytes("sqrt") - fixed)
+    if (batch := int(share * cost.workload.batch)) >= 1:
+        ways.append(f"It fits with a batch of {batch} and --memory sqrt.")
+    height, width = cost.workload.size
+    edge = int(math.sqrt(max(share, 0) * height * width * cost.workload.batch)) // 8 * 8
+    if 8 <= edge < min(height, width):
+        ways.append(f"It fits on crops of {edge}x{edge} pixels with a batch of 1 and --memory sqrt.")
+    return ways or ["Nothing of --memory, --precision, batch or crops makes it fit: take fewer hidden channels."]
+
+
 SHORT, LONG = 1, 2
 """Lengths in steps of the sequences that are followed: the second step costs as much as any later one."""
 
@@ -209,7 +242,7 @@ def _follow(model: Forecaster, frames: Tensor, precision: str) -> _Trace:
     saved_by, flops_by = Counter(meter.bytes), Counter(meter.flops)
     with meter:
         loss = (predictions - frames[:, 1:, : model.out_channels]).square().sum() + auxiliary
-        loss.backward()
+        torch.autograd.backward(loss)
     return _Trace(saved_by.total(), meter.peak, meter.flops.total(), saved_by, flops_by)
 
 

@@ -5,6 +5,7 @@ import pickle
 import sys
 import warnings
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from msrnn.analysis.cost import Cost, Workload, fastest_that_fits, ways_to_fit
 from msrnn.data import open_data
-from msrnn.device import find_device
-from msrnn.rundir import RunDirectory
+from msrnn.device import find_device, free_memory
+from msrnn.rundir import RunDirectory, build_model
 from msrnn.settings import RunSettings, SettingsError
 from msrnn.training.callbacks import (
     AtomicCheckpoints,
@@ -63,6 +65,8 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         raise SettingsError("--loss balanced weighs the paper's pixels: leave out --data.normalisation, or the loss")
     training = data.training(settings.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
+    if settings.model.memory == "auto":
+        settings = _with_memory(settings, training[0].shape, device)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         module = Training(settings, data.field, training[0].shape[1:], data.fingerprint)
@@ -99,6 +103,26 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
                 f"go on with: msrnn train --resume --out {directory.path}"
             ) from None
     return directory
+
+
+def _with_memory(settings: RunSettings, sequence: torch.Size, device: torch.device) -> RunSettings:
+    """The settings with the fastest memory mode that fits the device; sequences are (time, channel, y, x).
+
+    Raises:
+        SettingsError: none fits; the message says what would.
+    """
+    _, channels, height, width = sequence
+    batch = settings.batch_size // settings.accumulate
+    work = Workload((height, width), settings.context, settings.horizon, batch, settings.precision)
+    cost = Cost(partial(build_model, replace(settings.model, memory="keep"), channels), work)
+    available = free_memory(device)
+    mode = fastest_that_fits(cost, available)
+    if mode is None:
+        raise SettingsError(f"--memory auto: nothing fits. {' '.join(ways_to_fit(cost, available or 0))}")
+    needed = cost.training_bytes(mode) / 2**30
+    has = "an unknown amount of memory" if available is None else f"{available / 2**30:.1f} GiB free"
+    sys.stderr.write(f"--memory auto: {mode}, about {needed:.2f} GiB; {device} has {has}\n")
+    return replace(settings, model=replace(settings.model, memory=mode))
 
 
 def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:

@@ -1,0 +1,256 @@
+"""How fast a model trains and forecasts on this machine, and what it holds in memory."""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from msrnn.analysis.cost import Cost, Workload, autocast
+from msrnn.analysis.counting import Meter
+from msrnn.files import written
+from msrnn.forecaster import Forecaster
+from msrnn.settings import SettingsError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model, memory mode and precision. Times are medians; memory is counted without weights and frames."""
+
+    model: str
+    memory: str
+    precision: str
+    training_seconds: float
+    """Of a forward and backward pass over a batch."""
+    forecast_seconds: float
+    """Of a forecast of a batch from its context."""
+    frames_per_second: float
+    """Frames that training goes through."""
+    tflops: float
+    """10^12 FLOPs a second in training, recomputation included."""
+    saved_mib: float
+    """Held between the forward and the backward pass."""
+    peak_mib: float
+    """Most held at once in training, gradients of weights included."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What is compared with what."""
+        return self.model, self.memory, self.precision
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """What was measured."""
+        return tuple(astuple(self)[3:])
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What numbers were measured on."""
+    about = {
+        "date": str(date.today()),
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+    }
+    if device.type == "cuda":
+        about["gpu"] = torch.cuda.get_device_name(device)
+    return about
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What was measured, of what, on what."""
+
+    rows: tuple[Row, ...]
+    about: dict[str, Any]
+    """The machine and the workload."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Benchmark":
+        """From the file that `save` wrote.
+
+        Raises:
+            SettingsError: it cannot be read, or is something else.
+        """
+        try:
+            document = json.loads(path.read_text())
+            return cls(tuple(Row(**row) for row in document["rows"]), document["about"])
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise SettingsError(f"{path}: expected a file that msrnn benchmark wrote ({error})") from error
+
+    def save(self, path: Path) -> None:
+        """As JSON."""
+        with written(path) as partial:
+            partial.write_text(json.dumps({"about": self.about, "rows": [asdict(row) for row in self.rows]}, indent=1))
+
+    def table(self) -> str:
+        """As Markdown."""
+        lines = [", ".join(f"{name} {value}" for name, value in self.about.items()), "", *HEAD]
+        for row in self.rows:
+            cells = (f"{value:.{digits}f}" for value, digits in zip(row.numbers, DIGITS, strict=True))
+            lines.append(f"| {' | '.join((*row.key, *cells))} |")
+        return "\n".join(lines) + "\n"
+
+    def compared(self, before: "Benchmark", name: str) -> str:
+        """Each number divided by that of another benchmark, where both have it."""
+        lines = [f"Divided by {name}:", ""]
+        lines += [
+            f"{key}: {value} here, {before.about.get(key)} there"
+            for key, value in self.about.items()
+            if value != before.about.get(key)
+        ]
+        lines += ["", *HEAD]
+        old = {row.key: row for row in before.rows}
+        for row in self.rows:
+            if row.key in old:
+                cells = (f"{a / b:.3f}" if b else "" for a, b in zip(row.numbers, old[row.key].numbers, strict=True))
+                lines.append(f"| {' | '.join((*row.key, *cells))} |")
+        return "\n".join(lines) + "\n"
+
+
+HEAD = (
+    "| model | memory | precision | train s | forecast s | frames/s | TFLOP/s | saved MiB | peak MiB |",
+    "|---|---|---|---:|---:|---:|---:|---:|---:|",
+)
+DIGITS = (3, 3, 1, 3, 1, 1)
+
+
+def measure(
+    build: Callable[[str], Forecaster],
+    models: Sequence[str],
+    modes: Sequence[str],
+    precisions: Sequence[str],
+    workload: Workload,
+    device: torch.device,
+    repeats: int = 5,
+    compiled: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Benchmark:
+    """Measure every model in every memory mode and precision, all in turn, `repeats` times over.
+
+    Args:
+        build: makes the model of a name.
+        models: names.
+        modes: memory modes.
+        precisions: of "32", "64" and "bf16".
+        workload: what is computed; its precision does not count.
+        device: where.
+        repeats: how many times each is timed, after one run that is not.
+        compiled: time steps go through torch.compile.
+        tell: told what is going on.
+    """
+    cases: list[tuple[str, str, str, _Case]] = []
+    for name in models:
+        for precision in precisions:
+            tell(f"{name}, {precision}: counting")
+            work = Workload(workload.size, workload.context, workload.horizon, workload.batch, precision)
+            cost = Cost(lambda name=name: build(name), work)  # type: ignore[misc]
+            model = build(name)
+            model.to(device)
+            if precision == "64":
+                model.double()
+            if device.type == "cuda":
+                model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if compiled:
+                model.pyramid.compile()
+            cases += [(name, mode, precision, _Case(model, mode, work, cost, device)) for mode in modes]
+    for *_, case in cases:
+        case.measure_memory()
+    for number in range(repeats + 1):
+        for name, mode, precision, case in cases:
+            tell(f"round {number} of {repeats}: {name}, {mode}, {precision}")
+            case.time()
+    about = machine(device)
+    height, width = workload.size
+    about["workload"] = f"{workload.context} -> {workload.horizon} frames of {height}x{width}, batch {workload.batch}"
+    return Benchmark(tuple(case.row(name, mode, precision) for name, mode, precision, case in cases), about)
+
+
+class _Case:
+    """A model in a mode, with what was measured."""
+
+    def __init__(self, model: Forecaster, memory: str, workload: Workload, cost: Cost, device: torch.device) -> None:
+        self.model, self.memory, self.workload, self.cost, self.device = model, memory, workload, cost, device
+        shape = (workload.batch, workload.steps + 1, model.in_channels, *workload.size)
+        self.frames = torch.rand(shape, device=device, dtype=model.embed.weight.dtype)
+        self.training: list[float] = []
+        self.forecast: list[float] = []
+        self.saved = self.peak = 0
+
+    def _predict(self) -> Tensor:
+        self.model.memory = self.memory
+        with autocast(self.workload.precision, self.device.type):
+            predictions, auxiliary = self.model(self.frames, context=self.workload.context)
+        # the loss belongs to the caller: as small as it can be
+        loss: Tensor = predictions.square().mean() + auxiliary
+        return loss
+
+    def measure_memory(self) -> None:
+        self.model.zero_grad()
+        if self.device.type == "cuda":
+            torch.autograd.backward(self._predict())  # libraries allocate workspaces the first time
+            self.model.zero_grad()
+            before = torch.cuda.memory_allocated(self.device)
+            torch.cuda.reset_peak_memory_stats(self.device)
+            loss = self._predict()
+            self.saved = torch.cuda.memory_allocated(self.device) - before
+            torch.autograd.backward(loss)
+            self.peak = torch.cuda.max_memory_allocated(self.device) - before
+        else:
+            with Meter() as meter:
+                loss = self._predict()
+                self.saved = meter.alive
+                torch.autograd.backward(loss)
+            self.peak = meter.peak
+        self.model.zero_grad()
+
+    def time(self) -> None:
+        self.training.append(self._seconds(lambda: torch.autograd.backward(self._predict())))
+        self.model.zero_grad()
+        self.forecast.append(self._seconds(self._forecast))
+
+    def _forecast(self) -> None:
+        with autocast(self.workload.precision, self.device.type):
+            self.model.forecast(self.frames[:, : self.workload.context], self.workload.horizon)
+
+    def _seconds(self, function: Callable[[], object]) -> float:
+        self._wait()
+        start = time.perf_counter()
+        function()
+        self._wait()
+        return time.perf_counter() - start
+
+    def _wait(self) -> None:
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
+
+    def row(self, name: str, memory: str, precision: str) -> Row:
+        training, forecast = (statistics.median(times[1:]) for times in (self.training, self.forecast))
+        return Row(
+            model=name,
+            memory=memory,
+            precision=precision,
+            training_seconds=training,
+            forecast_seconds=forecast,
+            frames_per_second=self.frames.shape[0] * self.frames.shape[1] / training,
+            tflops=self.cost.training_flops(memory) / training / 1e12,
+            saved_mib=self.saved / 2**20,
+            peak_mib=self.peak / 2**20,
+        )

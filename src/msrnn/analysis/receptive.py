@@ -1,0 +1,109 @@
+"""How far a network sees, in space and back in time: what its structure allows, and what its weights use."""
+
+import copy
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from msrnn.forecaster import Forecaster
+
+WHOLE = 0
+"""The width of a receptive field that reached the edge of the strip that was looked at."""
+
+
+def theoretical(model: Forecaster, steps: int, strip: int = 1024) -> NDArray[np.int64]:
+    """Width of the receptive field of every layer's hidden state, by the number of steps back in time.
+
+    Structure alone decides: a pixel of a strip of frames is made NaN, and whatever becomes NaN afterwards has seen it,
+    whichever the weights. Along warps (TrajGRU, MotionRNN) it is that at zero flow; flows can reach anywhere. Where
+    resampling makes it differ from pixel to pixel, the largest.
+
+    Args:
+        model: its weights are not used and not changed.
+        steps: how many frames to look back, the current one included.
+        strip: how many pixels to look at along one axis.
+
+    Returns:
+        (steps, layer): pixels along one axis, in the frame `lag` steps back; `WHOLE` if it leaves the strip.
+    """
+    model = copy.deepcopy(model).double().eval()  # float32 convolutions may mix pixels (Winograd)
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    multiple = model.pyramid.multiple
+    width = strip + -strip % multiple
+    frame = torch.zeros(
+        multiple, model.in_channels, multiple, width, dtype=torch.float64, device=model.embed.weight.device
+    )
+    seen = torch.arange(multiple) + width // 2
+    frame[torch.arange(multiple), :, 0, seen] = torch.nan  # one sample per position in a block of the coarsest layer
+    state, widths = None, []
+    with torch.no_grad(), _PoisonedWarps():
+        for _ in range(steps):
+            _, state = model.step(frame, state)
+            widths.append([_width(h, scale) for (h, *_), scale in zip(state.layers, model.pyramid.scales, strict=True)])
+            frame = torch.zeros_like(frame)
+    return np.array(widths)
+
+
+def _width(h: Tensor, scale: int) -> int:
+    """How many of the strip's pixels one pixel of `h` sees."""
+    sees = h.isnan().any(dim=1).any(dim=1).cpu().numpy()
+    if sees[:, 0].any() or sees[:, -1].any():
+        return WHOLE
+    sample, pixel = np.nonzero(sees)
+    # Sample s is about the pixel s to the right of the first one; the picture repeats after as many as there are.
+    offset, position = sample - scale * pixel, pixel % (len(sees) // scale)
+    return max(int(np.ptp(offset[position == p])) + 1 for p in set(position.tolist()))
+
+
+class _PoisonedWarps(TorchFunctionMode):
+    """NaN spreads through bilinear samples as through everything else: from where it is read, and from positions."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        kwargs = kwargs or {}
+        if function is not torch.nn.functional.grid_sample:
+            return function(*args, **kwargs)
+        x, grid = args
+        lost = grid.isnan().any(dim=-1).unsqueeze(1)
+        read = function(x.isnan().to(x.dtype), grid.nan_to_num(), **kwargs) > 1e-6  # a shift of rounding reads nothing
+        return torch.where(lost | read, torch.nan, function(x.nan_to_num(), grid.nan_to_num(), **kwargs))
+
+
+def effective(model: Forecaster, frames: Tensor, horizon: int = 1) -> NDArray[np.float64]:
+    """How strongly the centre of the last predicted frame depends on each pixel of the context (Luo et al. 2016,
+    https://arxiv.org/abs/1701.04128).
+
+    Args:
+        model: with the weights that matter.
+        frames: (batch, T, in_channels, y, x), the context; influences are averaged over the batch.
+        horizon: which predicted frame, counted from 1.
+
+    Returns:
+        (T, y, x): absolute gradients of the central pixel's value, summed over channels, as shares of their total.
+    """
+    frames = frames.detach().clone().requires_grad_()
+    _, context, _, height, width = frames.shape
+    state = None
+    for t in range(context):
+        own, state = model.step(frames[:, t], state)
+    held = frames[:, -1, model.out_channels :]
+    for _ in range(horizon - 1):
+        own, state = model.step(torch.cat((own, held), dim=1), state)
+    (gradient,) = torch.autograd.grad(own[..., height // 2, width // 2].sum(), frames)
+    influence = gradient.abs().sum(dim=2).mean(dim=0)
+    return (influence / influence.sum()).double().cpu().numpy()
+
+
+def width_of_share(influence: NDArray[np.float64], share: float) -> int:
+    """Edge in pixels of the smallest square around the centre that holds that share of what (y, x) sums to."""
+    height, width = influence.shape
+    wanted = share * float(influence.sum())
+    for radius in range(max(height, width)):
+        rows = slice(max(height // 2 - radius, 0), height // 2 + radius + 1)
+        columns = slice(max(width // 2 - radius, 0), width // 2 + radius + 1)
+        if float(influence[rows, columns].sum()) >= wanted:
+            return 2 * radius + 1
+    return 2 * int(max(height, width)) + 1

@@ -1,0 +1,78 @@
+"""From what a user names, a model or a run, to its analysis."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from msrnn.analysis.cost import Cost, Workload
+from msrnn.analysis.receptive import effective, theoretical
+from msrnn.analysis.report import LAGS, Analysis
+from msrnn.data import open_data
+from msrnn.device import find_device, free_memory
+from msrnn.models import MODELS, PLAIN, counterpart
+from msrnn.predictor import Predictor
+from msrnn.rundir import build_model
+from msrnn.settings import ModelSettings
+
+LARGEST = 128
+"""Edge in pixels of the frames on which effective receptive fields are measured, at most."""
+SEQUENCES = 4
+"""How many of them."""
+Influence = NDArray[np.float64]
+
+
+def analyze_model(settings: ModelSettings, channels: int, workload: Workload, device: str = "auto") -> Analysis:
+    """A model that is not trained yet, beside the plain stack or the pyramid of the same cell.
+
+    Raises:
+        SettingsError: the settings are not possible, or there is no such device.
+    """
+    size = [min(edge, LARGEST) for edge in workload.size]
+    frames = torch.rand(SEQUENCES, min(workload.context, LAGS[-1] + 1), channels, *size)
+
+    def influence(one: ModelSettings) -> Influence:
+        return effective(build_model(one, channels), frames)
+
+    return _analysis(settings, channels, workload, device, influence)
+
+
+def analyze_run(predictor: Predictor, workload: Workload, device: str = "auto") -> Analysis:
+    """A trained model; its effective receptive field is that of its weights, on sequences of its test data."""
+    settings = predictor.settings
+    test = open_data(settings.data, settings.context, settings.horizon, settings.seed, predictor.field).held_out("test")
+    values = torch.stack([test[number] for number in range(min(len(test), SEQUENCES))])
+    frames, _ = predictor.field.to_network(values[:, : settings.context, ..., :LARGEST, :LARGEST])
+
+    def influence(one: ModelSettings) -> Influence | None:
+        return effective(predictor.model.cpu(), frames) if one is settings.model else None
+
+    return _analysis(settings.model, frames.shape[2], workload, device, influence)
+
+
+def _analysis(
+    settings: ModelSettings,
+    channels: int,
+    workload: Workload,
+    device: str,
+    influence: Callable[[ModelSettings], Influence | None],
+) -> Analysis:
+    where = find_device(device)
+    build_model(replace(settings, hidden_channels=4), channels)  # says what is wrong with the settings
+    flat = settings.scales is not None and MODELS[counterpart(settings.name)].scales == PLAIN
+    scales = (1,) * len(settings.scales or ()) if flat else None
+    both = settings, replace(settings, name=counterpart(settings.name), scales=scales, skips=None)
+    steps = min(workload.steps, LAGS[-1] + 1)
+    small = (build_model(replace(one, hidden_channels=4), channels) for one in both)  # structure is the same
+    return Analysis(
+        names=tuple(one.name for one in both),
+        costs=tuple(Cost(partial(build_model, one, channels), workload) for one in both),
+        memory=settings.memory,
+        device=str(where),
+        available=free_memory(where),
+        fields=tuple(theoretical(model, steps, strip=4 * max(workload.size)) for model in small),
+        influences=tuple(influence(one) for one in both),
+    )
