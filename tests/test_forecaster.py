@@ -96,6 +96,7 @@ def test_padding_repeats_the_last_row_and_column():
     assert model.step(frame)[0].equal(whole[..., :7, :9])
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of torch itself
 @pytest.mark.parametrize("compiled_model", ["ms-predrnn-v2", "ms-motionrnn", "trajgru"])
 def test_compiles_without_a_break(compiled_model):
     model = tiny_model(compiled_model, scales=(1, 2, 1))

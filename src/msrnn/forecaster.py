@@ -71,7 +71,7 @@ class Forecaster(nn.Module):
         self.head = nn.Conv2d(hidden_channels, out_channels, 1)
         self.memory = memory
         self.half_state = half_state
-        """Whether state is carried in autocast's lower precision; if not, as precisely as the weights are."""
+        """Whether memories are carried in autocast's lower precision; if not, as precisely as the weights are."""
 
     @property
     def memory(self) -> str:

@@ -88,7 +88,7 @@ def create_model(
         skips: which earlier layers' outputs are added to a layer's input: "none", "mirror", "unet3+" or "full".
         memory: what training holds: "keep" all activations, the state of each "step", or of about "sqrt"(T) steps, the
             rest being computed again. Results do not depend on it; it can be changed on the model.
-        half_state: under autocast, carry the state from step to step in bfloat16 too; if not, as precisely as the
+        half_state: under autocast, carry memories from step to step in bfloat16 too; if not, as precisely as the
             weights are, in twice the memory.
         **cell_options: TrajGRU: `links` (10); PrecipLSTM: `window` (30).
 

@@ -46,7 +46,7 @@ class ModelSettings:
     """What training holds in memory: all activations (keep), the state of each step, or of a few (sqrt); the rest is
     computed again. auto: the fastest that fits the device."""
     half_state: bool = True
-    """With --precision bf16, carry the state from step to step in bfloat16 too; false: in float32."""
+    """With --precision bf16, carry memories from step to step in bfloat16 too; false: in float32."""
     options: dict[str, Any] = field(default_factory=dict)
     """The cell's own options, e.g. --model.options.links 13 for trajgru."""
 

@@ -169,9 +169,14 @@ class Cost:
         return self._traces[key]
 
     def _model(self, memory: str) -> Forecaster:
-        model = self.build()
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64 if self.workload.precision == "64" else default)
+        try:
+            model = self.build()
+        finally:
+            torch.set_default_dtype(default)
         model.memory = memory
-        return model.double() if self.workload.precision == "64" else model
+        return model
 
     def _parts(self, model: Forecaster) -> tuple[Part, ...]:
         scales = model.pyramid.scales

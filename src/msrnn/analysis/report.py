@@ -116,7 +116,7 @@ class Analysis:
     def _fit(self) -> list[str]:
         needs = {mode: self.cost.training_bytes(mode) for mode in MODES}
         said = ", ".join(f"{mode} {bytes_ / GIB:.2f}" for mode, bytes_ in needs.items())
-        lines = [f"Training with weights, Adam and frames takes (GiB): {said}."]
+        lines = [f"In all, with weights, Adam and frames (GiB): {said}."]
         if self.available is None:
             return [*lines, f"How much memory {self.device} has is not known."]
         free = f"{self.device} has {self.available / GIB:.1f} GiB free"

@@ -1,0 +1,392 @@
+"""Counts against hand-made cases, and the closed form against what is counted."""
+
+import inspect
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import msrnn
+from conftest import SMALL, frames, tiny_model
+from msrnn.analysis.benchmark import Benchmark
+from msrnn.analysis.cost import Cost, Workload, autocast, fastest_that_fits, ways_to_fit
+from msrnn.analysis.counting import BILINEAR, WARPS, Meter
+from msrnn.analysis.receptive import WHOLE, effective, theoretical, width_of_share
+from msrnn.cli import main
+from msrnn.memory import MODES
+from msrnn.models import MODELS, PYRAMID, counterpart
+
+MIB = 2**20
+
+
+def test_a_storage_counts_from_birth_to_death():
+    x = torch.rand(10)
+    with Meter() as meter:
+        y = x + 1
+        assert meter.alive == 40
+        view = y[2:].view(2, 4)
+        del y
+        assert meter.alive == 40  # the view needs all of it
+        z = view * 2
+        assert meter.alive == meter.peak == 40 + 32
+        del view
+        assert meter.alive == 32
+        z += 1
+        assert meter.alive == 32  # in place
+        del z
+    assert (meter.alive, meter.peak) == (0, 72)
+
+
+def test_what_was_there_before_does_not_count():
+    x = torch.rand(10)
+    with Meter() as meter:
+        view = x[1:]
+        x += 1
+    assert meter.alive == 0
+    assert view.numel() == 9
+
+
+def test_what_autograd_holds_counts():
+    x = torch.rand(10, requires_grad=True)
+    with Meter() as meter:
+        y = x.exp().sin()  # sin keeps what exp gives, exp too
+        assert meter.alive == 80
+        loss = y.sum()
+        del y
+        assert meter.alive == 40 + 4
+        loss.backward()
+        assert meter.alive == 4 + 40  # the loss, the gradient
+    assert meter.peak >= 84
+
+
+def test_owners_and_flops():
+    x, w = torch.rand(1, 3, 8, 8), torch.rand(4, 3, 3, 3)
+    with Meter() as meter:
+        meter.owner = "conv"
+        result = torch.conv2d(x, w)
+        meter.owner = "warp"
+        warped = torch.nn.functional.grid_sample(x, torch.zeros(1, 5, 6, 2), align_corners=False)
+    assert meter.flops == {"conv": 2 * 4 * 36 * 27, "warp": 3 * 5 * 6 * BILINEAR}
+    assert meter.bytes["conv"] == result.nbytes
+    assert meter.bytes["warp"] >= warped.nbytes
+
+
+def build(name, **options):
+    cell = MODELS[name].cell
+    small = {key: SMALL[key] for key in inspect.signature(cell).parameters if key in SMALL}
+    return msrnn.create_model(name, **({"hidden_channels": 4} | small | options))
+
+
+def measured(model, workload):
+    """FLOPs of the forward pass and of all, by torch's counter; saved and peak bytes."""
+    x = frames(workload.batch, workload.steps + 1, 1, *workload.size)
+    results = []
+    for counter in (Meter(), FlopCounterMode(display=False, custom_mapping=_shaped(WARPS))):
+        model.zero_grad(set_to_none=True)
+        with counter, autocast(workload.precision, "cpu"):
+            predictions, auxiliary = model(x, context=workload.context)
+        count = (lambda: counter.alive) if isinstance(counter, Meter) else counter.get_total_flops  # noqa: B023
+        results.append(count())
+        with counter:
+            ((predictions - x[:, 1:]).square().sum() + auxiliary).backward()
+        results.append(counter.peak if isinstance(counter, Meter) else counter.get_total_flops())
+        del predictions, auxiliary
+    saved, peak, forward, training = results
+    return forward, training, saved, peak
+
+
+def _shaped(formulas):
+    """torch's counter hands shapes to formulas unless they ask for tensors."""
+    for formula in formulas.values():
+        formula._get_raw = True
+    return formulas
+
+
+def test_the_closed_form_is_what_is_measured(name):
+    """FLOPs exactly, saved within 3 %, peak within 15 %."""
+    workload = Workload((13, 24), context=4, horizon=4, batch=2)
+    scales = (1, 2, 1) if name.startswith("ms-") else (1, 1, 1)
+    model = build(name, scales=scales)
+    keys = list(model.state_dict())
+    cost = Cost(partial(build, name, scales=scales), workload)
+    for mode in MODES:
+        model.memory = mode
+        forward, training, saved, peak = measured(model, workload)
+        assert cost.forward_flops == forward
+        assert cost.training_flops(mode) == training
+        assert cost.saved(mode) == pytest.approx(saved, rel=0.03)
+        assert cost.peak(mode) == pytest.approx(peak, rel=0.15)
+    assert cost.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert cost.parameters == cost.total.parameters
+    assert list(model.state_dict()) == keys
+
+
+@pytest.mark.parametrize("model_name", ["ms-predrnn++", "trajgru"])
+@pytest.mark.parametrize("precision", ["bf16", "64"])
+def test_the_closed_form_in_other_precisions(model_name, precision):
+    workload = Workload((16, 16), 3, 4, precision=precision)
+    cost = Cost(partial(build, model_name, hidden_channels=8, scales=(1, 2)), workload)
+    model = build(model_name, hidden_channels=8, scales=(1, 2))
+    x = frames(1, 7, 1, 16, 16)
+    if precision == "64":
+        model.double()
+        x = x.double()
+    for mode in MODES:
+        model.memory = mode
+        model.zero_grad(set_to_none=True)
+        with Meter() as meter, autocast(precision, "cpu"):
+            predictions, auxiliary = model(x, context=3)
+        assert cost.saved(mode) == pytest.approx(meter.alive, rel=0.03)
+        with meter:
+            (predictions.square().sum() + auxiliary).backward()
+        assert cost.peak(mode) == pytest.approx(meter.peak, rel=0.15)
+        del predictions, auxiliary
+
+
+@pytest.mark.parametrize("cell_name", ["convlstm", "predrnn", "trajgru"])
+def test_a_layer_at_scale_s_costs_one_over_s_squared(cell_name):
+    """The paper's theory, of layers without resampling."""
+    full, half = (
+        Cost(partial(build, cell_name, scales=scales, skips="none"), Workload((32, 32), 5, 5)).parts[2]
+        for scales in ((1, 1), (2, 2))
+    )
+    assert half.flops * 4 == full.flops
+    assert half.activations * 4 == full.activations
+    assert half.state * 4 == full.state
+
+
+BUDGETS = {
+    "ms-convlstm": (430, 105, 150, 26, 100),
+    "ms-predrnn": (790, 125, 210, 32, 150),
+    "ms-predrnn++": (850, 130, 245, 34, 190),
+    "ms-trajgru": (1000, 55, 200, 14, 165),
+    "ms-mim": (1180, 190, 345, 47, 255),
+    "ms-motionrnn": (1450, 195, 380, 48, 290),
+    "ms-predrnn-v2": (1000, 125, 250, 32, 195),
+}
+"""MiB for a sequence of 20 frames of 64x64, hidden 64: saved by keep, saved and peak of step, and of sqrt."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_name", BUDGETS)
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_memory_stays_in_its_budget(model_name, precision):
+    """In bfloat16 at most 55 % of each, the state's precision included."""
+    cost = Cost(partial(msrnn.create_model, model_name), Workload((64, 64), 10, 10, precision=precision))
+    found = [cost.saved("keep"), *(f(mode) for mode in ("step", "sqrt") for f in (cost.saved, cost.peak))]
+    share = 0.55 if precision == "bf16" else 1
+    assert all(0 < bytes_ / MIB <= share * limit for bytes_, limit in zip(found, BUDGETS[model_name], strict=True))
+
+
+def test_state_is_carried_in_lower_precision_unless_told():
+    x = frames(2, 3, 1, 16, 16)
+    expected = tiny_model("ms-predrnn").forecast(x, horizon=4)
+    errors = {}
+    for half in (True, False):
+        model = tiny_model("ms-predrnn", half_state=half)
+        with torch.autocast("cpu", torch.bfloat16):
+            _, state = model.step(x[:, 0])
+            errors[half] = (model.forecast(x, horizon=4) - expected).abs().mean()
+        wanted = torch.bfloat16 if half else torch.float32
+        assert {c.dtype for _, c in state.layers} == {state.memory.dtype} == {wanted}
+    assert 0 < errors[False] < errors[True]
+
+
+def test_every_cell_carries_its_state_in_full_precision(name):
+    model = tiny_model(name, half_state=False)
+    with torch.autocast("cpu", torch.bfloat16):
+        predictions, auxiliary = model(frames(1, 4, 1, 16, 16), context=2)
+        _, state = model.step(frames(1, 1, 16, 16))
+    (predictions.square().sum() + auxiliary).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    assert torch.float32 in {tensor.dtype for layer in state.layers for tensor in layer}
+
+
+def test_what_fits_is_chosen_and_what_would_fit_is_said():
+    cost = Cost(partial(build, "ms-predrnn"), Workload((64, 64), 10, 10, batch=4))
+    needs = {mode: cost.training_bytes(mode) for mode in MODES}
+    assert needs["keep"] > needs["step"] > needs["sqrt"]
+    for mode, bytes_ in needs.items():
+        assert fastest_that_fits(cost, bytes_) == mode
+    assert fastest_that_fits(cost, None) == "keep"
+    assert fastest_that_fits(cost, needs["sqrt"] - 1) is None
+    assert ways_to_fit(cost, needs["step"]) == ["It fits with --memory step."]
+    ways = ways_to_fit(cost, int(0.6 * needs["sqrt"]))
+    assert ways[0] == "It fits with --precision bf16 and --memory sqrt."
+    assert ways[1] == "It fits with a batch of 2 and --memory sqrt."
+    cost = Cost(cost.build, Workload((64, 64), 10, 10))
+    available = cost.training_bytes("sqrt") // 2
+    assert ways_to_fit(cost, available)[-1] == "It fits on crops of 40x40 pixels with a batch of 1 and --memory sqrt."
+    assert Cost(cost.build, Workload((40, 40), 10, 10)).training_bytes("sqrt") <= available
+    assert ways_to_fit(cost, 1000) == [
+        "Nothing of --memory, --precision, batch or crops makes it fit: take fewer hidden channels."
+    ]
+
+
+def test_theoretical_receptive_fields_of_convlstm():
+    """One 3x3 convolution per layer and step: widths by hand."""
+    plain, pyramid = tiny_model("convlstm"), tiny_model("ms-convlstm")
+    before = {key: weight.clone() for key, weight in plain.state_dict().items()}
+    assert theoretical(plain, 3).tolist() == [
+        [3, 5, 7, 9, 11, 13],
+        [5, 7, 9, 11, 13, 15],
+        [7, 9, 11, 13, 15, 17],
+    ]
+    # layer 1: 2 pixels, +-1 at half resolution, +-1 in layer 0; layer 2: 4, +-4, +-2, +-1
+    assert theoretical(pyramid, 1)[0, :3].tolist() == [3, 8, 18]
+    assert all(weight.equal(before[key]) for key, weight in plain.state_dict().items())
+
+
+def test_the_pyramid_sees_farther(name):
+    if not name.startswith("ms-"):
+        return
+    multi, plain = (theoretical(tiny_model(one), 2, strip=4096) for one in (name, counterpart(name)))
+    assert (multi[:, 1:] > plain[:, 1:]).all()
+    assert (np.diff(multi, axis=1) >= 0).all()
+
+
+def test_a_field_that_leaves_the_strip_is_whole():
+    assert theoretical(tiny_model("ms-predrnn"), 4, strip=64)[-1, -1] == WHOLE
+
+
+def test_effective_fields_lie_within_theoretical_ones():
+    model = tiny_model("ms-convlstm")
+    influence = effective(model, frames(2, 3, 1, 128, 128))
+    assert influence.shape == (3, 128, 128)
+    assert influence.sum() == pytest.approx(1)
+    fields = theoretical(model, 3)[:, -1]
+    for t in range(3):
+        columns = np.flatnonzero(influence[t].sum(axis=0))
+        assert 0 < np.ptp(columns) + 1 <= fields[2 - t]
+    assert effective(model, frames(1, 3, 1, 32, 32), horizon=3).sum() == pytest.approx(1)
+
+
+def test_widths_of_shares():
+    influence = np.zeros((9, 9))
+    influence[4, 4], influence[4, 7] = 0.6, 0.4
+    assert [width_of_share(influence, share) for share in (0.5, 0.6, 0.7, 1)] == [1, 1, 7, 7]
+
+
+def analyze(capsys, *arguments):
+    main(["analyze", *arguments, "--device", "cpu"])
+    return capsys.readouterr().out
+
+
+def test_analyze_says_what_a_model_costs(tmp_path, capsys):
+    files = [str(tmp_path / "a.json"), str(tmp_path / "a.png"), str(tmp_path / "a.svg")]
+    out = analyze(
+        capsys, "ms-trajgru", "--size", "16", "24", "--context", "2", "--horizon", "3", "--hidden", "4", "--batch", "2",
+        "--options.links", "3", "--memory", "step", "--output", *files,
+    )  # fmt: skip
+    assert "ms-trajgru, 16x24, 2 -> 3 frames, batch 2, precision 32" in out
+    assert "this run fits with memory step" in out
+    assert max(map(len, out.splitlines())) <= 80
+    document = json.loads((tmp_path / "a.json").read_text())
+    assert list(document["models"]) == ["ms-trajgru", "trajgru"]
+    cost = Cost(partial(build, "ms-trajgru", links=3), Workload((16, 24), 2, 3, 2))
+    model = document["models"]["ms-trajgru"]
+    assert model["memory"]["step"]["peak_bytes"] == cost.peak("step")
+    assert model["forward_flops"] == cost.forward_flops < document["models"]["trajgru"]["forward_flops"]
+    assert len(model["parts"]) == 8
+    assert len(model["receptive_field"]) == 4
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert b"ms-trajgru" in (tmp_path / "a.svg").read_bytes() or (tmp_path / "a.svg").stat().st_size > 1000
+
+
+def test_analyze_says_what_would_fit(capsys, monkeypatch):
+    monkeypatch.setattr("msrnn.analyzing.free_memory", lambda device: 2 * MIB)
+    out = analyze(capsys, "predrnn", "--size", "32", "--hidden", "8", "--scales", "1", "1")
+    assert "this run does not fit with memory keep" in out
+    assert "It fits" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ms-predrn"], "no model 'ms-predrn'; choose from convlstm"),
+        (["convlstm", "--options.links", "3"], "no option links"),
+        (["convlstm", "--output", "a.txt"], "write something.json"),
+        (["convlstm", "--size", "0"], "--size 0: at least 1"),
+        (["convlstm", "--memory", "auto"], "--memory"),
+        ([], "MODEL"),
+    ],
+)
+def test_analyze_refuses(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["analyze", *arguments])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_benchmark_measures_and_compares(tmp_path, capsys):
+    path = tmp_path / "new.json"
+    command = ["benchmark", "--models", "convlstm", "ms-convlstm", "--memory", "keep", "sqrt", "--size", "16"]
+    command += ["--context", "2", "--horizon", "3", "--hidden", "4", "--repeats", "1", "--device", "cpu"]
+    main([*command, "--output", str(path)])
+    assert capsys.readouterr().out.count("\n| ") == 2 + 4 - 1
+    rows = Benchmark.read(path).rows
+    assert [row.key for row in rows] == [
+        (name, mode, "32") for name in ("convlstm", "ms-convlstm") for mode in ("keep", "sqrt")
+    ]
+    cost = Cost(partial(build, "ms-convlstm"), Workload((16, 16), 2, 3))
+    assert rows[2].saved_mib == pytest.approx(cost.saved("keep") / MIB, rel=0.03)
+    assert rows[3].peak_mib == pytest.approx(cost.peak("sqrt") / MIB, rel=0.15)
+    assert rows[2].tflops == pytest.approx(cost.training_flops("keep") / rows[2].training_seconds / 1e12)
+    main([*command, "--output", str(tmp_path / "again.json"), "--compare", str(path)])
+    out = capsys.readouterr().out
+    assert f"Divided by {path}" in out
+    assert "| 1.000 | 1.000 |" in out  # memory is the same
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "ms-predrn"], "--models: no model 'ms-predrn'"),
+        (["--compare", "nowhere.json"], "nowhere.json: expected a file that msrnn benchmark wrote"),
+        (["--output", "a.csv"], "write something.json"),
+        (["--repeats", "0"], "--repeats 0: at least 1"),
+    ],
+)
+def test_benchmark_refuses(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        main(["benchmark", *arguments])
+    assert message in capsys.readouterr().err
+
+
+TRAINING = ["train", "--model", "ms-convlstm", "--model.hidden-channels", "4", "--data.digits.size", "16"]
+TRAINING += ["--data.digits.digit-size", "8", "--context", "2", "--horizon", "2", "--epochs", "0.01"]
+TRAINING += ["--data.epoch-samples", "100", "--batch-size", "2", "--data.validation-samples", "2"]
+TRAINING += ["--data.test-samples", "2", "--device", "cpu", "--memory", "auto", "--out"]
+
+
+def test_analyze_a_run(tmp_path, capsys):
+    run = str(tmp_path / "run")
+    main([*TRAINING, run])
+    assert "--memory auto: keep, about 0.00 GiB" in capsys.readouterr().err
+    out = analyze(capsys, run, "--size", "16")
+    assert "ms-convlstm, 16x16, 2 -> 2 frames, batch 2" in out
+    assert "Effective receptive field" in out
+    with pytest.raises(SystemExit):
+        main(["analyze", run, "--hidden", "8"])
+    assert "its model is what it is" in capsys.readouterr().err
+
+
+def test_memory_auto_takes_what_fits(tmp_path, capsys, monkeypatch):
+    cost = Cost(partial(build, "ms-convlstm"), Workload((16, 16), 2, 2, 2))
+    monkeypatch.setattr("msrnn.training.run.free_memory", lambda device: cost.training_bytes("step"))
+    main([*TRAINING, str(tmp_path / "a")])
+    assert "--memory auto: step" in capsys.readouterr().err
+    assert "memory: step" in (tmp_path / "a" / "settings.yaml").read_text()
+    monkeypatch.setattr("msrnn.training.run.free_memory", lambda device: 1000)
+    with pytest.raises(SystemExit):
+        main([*TRAINING, str(tmp_path / "b")])
+    assert "nothing fits" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_pyramid_of_ones_own_has_a_cost():
+    cost = Cost(partial(build, "predrnn", scales=PYRAMID, skips="full"), Workload((16, 16), 2, 2))
+    assert [part.scale for part in cost.parts] == [1, *PYRAMID, 1]
