@@ -1,7 +1,8 @@
 """One training step of ms-predrnn on the whole German radar frame: `python benchmarks/full_resolution.py`.
 
 900x900 pixels, 5 -> 5 frames, hidden 64, batch 1, memory "sqrt", float32 unless `--precision bf16`. Prints duration and
-peak resident memory beside what the cost model foretold; `--size 300` does the same on less.
+peak resident memory beside what the cost model foretold; `--size 300` does the same on less. On Linux
+`MALLOC_MMAP_THRESHOLD_=1048576` before the command makes the C library give memory back at once.
 """
 
 import argparse

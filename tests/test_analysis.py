@@ -83,19 +83,18 @@ def build(name, **options):
 def measured(model, workload):
     """FLOPs of the forward pass and of all, by torch's counter; saved and peak bytes."""
     x = frames(workload.batch, workload.steps + 1, 1, *workload.size)
-    results = []
-    for counter in (Meter(), FlopCounterMode(display=False, custom_mapping=_shaped(WARPS))):
-        model.zero_grad(set_to_none=True)
-        with counter, autocast(workload.precision, "cpu"):
-            predictions, auxiliary = model(x, context=workload.context)
-        count = (lambda: counter.alive) if isinstance(counter, Meter) else counter.get_total_flops  # noqa: B023
-        results.append(count())
-        with counter:
-            ((predictions - x[:, 1:]).square().sum() + auxiliary).backward()
-        results.append(counter.peak if isinstance(counter, Meter) else counter.get_total_flops())
-        del predictions, auxiliary
-    saved, peak, forward, training = results
-    return forward, training, saved, peak
+    model.zero_grad(set_to_none=True)
+    meter = Meter()
+    with meter, autocast(workload.precision, "cpu"):
+        predictions, auxiliary = model(x, context=workload.context)
+    saved = meter.alive
+    with meter:
+        ((predictions - x[:, 1:]).square().sum() + auxiliary).backward()
+    with FlopCounterMode(display=False, custom_mapping=_shaped(WARPS)) as counter:
+        predictions, auxiliary = model(x, context=workload.context)
+        forward = counter.get_total_flops()
+        (predictions.sum() + auxiliary).backward()
+    return forward, counter.get_total_flops(), saved, meter.peak
 
 
 def _shaped(formulas):
@@ -206,7 +205,7 @@ def test_every_cell_carries_its_state_in_full_precision(name):
 
 
 def test_what_fits_is_chosen_and_what_would_fit_is_said():
-    cost = Cost(partial(build, "ms-predrnn"), Workload((64, 64), 10, 10, batch=4))
+    cost = Cost(partial(build, "predrnn", scales=(1, 2)), Workload((64, 64), 10, 10, batch=4))
     needs = {mode: cost.training_bytes(mode) for mode in MODES}
     assert needs["keep"] > needs["step"] > needs["sqrt"]
     for mode, bytes_ in needs.items():
@@ -214,7 +213,7 @@ def test_what_fits_is_chosen_and_what_would_fit_is_said():
     assert fastest_that_fits(cost, None) == "keep"
     assert fastest_that_fits(cost, needs["sqrt"] - 1) is None
     assert ways_to_fit(cost, needs["step"]) == ["It fits with --memory step."]
-    ways = ways_to_fit(cost, int(0.6 * needs["sqrt"]))
+    ways = ways_to_fit(cost, int(0.7 * needs["sqrt"]))
     assert ways[0] == "It fits with --precision bf16 and --memory sqrt."
     assert ways[1] == "It fits with a batch of 2 and --memory sqrt."
     cost = Cost(cost.build, Workload((64, 64), 10, 10))
@@ -240,10 +239,9 @@ def test_theoretical_receptive_fields_of_convlstm():
     assert all(weight.equal(before[key]) for key, weight in plain.state_dict().items())
 
 
-def test_the_pyramid_sees_farther(name):
-    if not name.startswith("ms-"):
-        return
-    multi, plain = (theoretical(tiny_model(one), 2, strip=4096) for one in (name, counterpart(name)))
+@pytest.mark.parametrize("model_name", ["ms-convlstm", "ms-predrnn", "ms-trajgru"])
+def test_the_pyramid_sees_farther(model_name):
+    multi, plain = (theoretical(tiny_model(one), 2, strip=1024) for one in (model_name, counterpart(model_name)))
     assert (multi[:, 1:] > plain[:, 1:]).all()
     assert (np.diff(multi, axis=1) >= 0).all()
 
@@ -279,26 +277,26 @@ def test_analyze_says_what_a_model_costs(tmp_path, capsys):
     files = [str(tmp_path / "a.json"), str(tmp_path / "a.png"), str(tmp_path / "a.svg")]
     out = analyze(
         capsys, "ms-trajgru", "--size", "16", "24", "--context", "2", "--horizon", "3", "--hidden", "4", "--batch", "2",
-        "--options.links", "3", "--memory", "step", "--output", *files,
+        "--options.links", "3", "--scales", "1", "2", "--memory", "step", "--output", *files,
     )  # fmt: skip
     assert "ms-trajgru, 16x24, 2 -> 3 frames, batch 2, precision 32" in out
     assert "this run fits with memory step" in out
     assert max(map(len, out.splitlines())) <= 80
     document = json.loads((tmp_path / "a.json").read_text())
     assert list(document["models"]) == ["ms-trajgru", "trajgru"]
-    cost = Cost(partial(build, "ms-trajgru", links=3), Workload((16, 24), 2, 3, 2))
+    cost = Cost(partial(build, "ms-trajgru", links=3, scales=(1, 2)), Workload((16, 24), 2, 3, 2))
     model = document["models"]["ms-trajgru"]
     assert model["memory"]["step"]["peak_bytes"] == cost.peak("step")
     assert model["forward_flops"] == cost.forward_flops < document["models"]["trajgru"]["forward_flops"]
-    assert len(model["parts"]) == 8
+    assert len(model["parts"]) == 4
     assert len(model["receptive_field"]) == 4
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    assert b"ms-trajgru" in (tmp_path / "a.svg").read_bytes() or (tmp_path / "a.svg").stat().st_size > 1000
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
 
 
 def test_analyze_says_what_would_fit(capsys, monkeypatch):
-    monkeypatch.setattr("msrnn.analyzing.free_memory", lambda device: 2 * MIB)
-    out = analyze(capsys, "predrnn", "--size", "32", "--hidden", "8", "--scales", "1", "1")
+    monkeypatch.setattr("msrnn.analyzing.free_memory", lambda device: 4 * MIB)
+    out = analyze(capsys, "convlstm", "--size", "64", "--hidden", "8", "--scales", "1", "1")
     assert "this run does not fit with memory keep" in out
     assert "It fits" in out
 

@@ -15,7 +15,7 @@ set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 NAMED = ("--model", "--data")
 """Options that may be given as a name alone: `--model ms-predrnn` is `--model.name ms-predrnn`."""
-SHORT = {f"{option}": f"{option}.name" for option in NAMED} | {"--memory": "--model.memory"}
+SHORT = {option: f"{option}.name" for option in NAMED} | {"--memory": "--model.memory"}
 """What options of settings may be called for short."""
 READER_OPTIONS = ("--reader_options", "--data.reader_options")
 """Options that take KEY=VALUE, several at once."""
@@ -53,12 +53,12 @@ PLAIN_WORDS = (
 
 def _options(keys: str) -> str:
     """`train.out, train.model.name` as `--out, --model`."""
-    command = r"^(train|evaluate|predict|report|analyze|benchmark|data\.inspect|data\.convert)\.|\.name$"
+    command = r"^(train|evaluate|predict|report|benchmark|data\.inspect|data\.convert)\.|\.name$"
     names = [re.sub(command, "", key) for key in keys.split(", ")]
     return ", ".join(PLACES.get(name, f"--{name}") for name in names)
 
 
-PLACES = {"run": "RUN", "model": "MODEL", "runs": "RUN", "path": "PATH"}
+PLACES = {"run": "RUN", "analyze.model": "MODEL", "runs": "RUN", "path": "PATH"}
 """What is given without an option."""
 
 
