@@ -1,12 +1,9 @@
 import inspect
 import os
-import weakref
 from pathlib import Path
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import msrnn
 from msrnn.models import MODELS
@@ -24,24 +21,6 @@ def tiny_model(name: str, **options) -> msrnn.Forecaster:
         for parameter in model.parameters():
             parameter.data.mul_(2)
     return model
-
-
-class Births(TorchDispatchMode):
-    """Sees every storage that is made."""
-
-    def __init__(self):
-        super().__init__()
-        self.storages = weakref.WeakSet()
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor):
-                self.storages.add(tensor.untyped_storage())
-        return result
-
-    def alive_bytes(self):
-        return sum(storage.nbytes() for storage in self.storages)
 
 
 def frames(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> torch.Tensor:

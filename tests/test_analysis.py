@@ -215,13 +215,13 @@ def test_what_fits_is_chosen_and_what_would_fit_is_said():
     assert ways_to_fit(cost, needs["step"]) == ["It fits with --memory step."]
     ways = ways_to_fit(cost, int(0.7 * needs["sqrt"]))
     assert ways[0] == "It fits with --precision bf16 and --memory sqrt."
-    assert ways[1] == "It fits with a batch of 2 and --memory sqrt."
+    assert ways[1] == "It fits with --batch-size 2, or a batch in 2 parts (--accumulate), and --memory sqrt."
     cost = Cost(cost.build, Workload((64, 64), 10, 10))
     available = cost.training_bytes("sqrt") // 2
-    assert ways_to_fit(cost, available)[-1] == "It fits on crops of 40x40 pixels with a batch of 1 and --memory sqrt."
+    assert ways_to_fit(cost, available)[-1] == "It fits with --data.crop 40 --batch-size 1 --memory sqrt."
     assert Cost(cost.build, Workload((40, 40), 10, 10)).training_bytes("sqrt") <= available
     assert ways_to_fit(cost, 1000) == [
-        "Nothing of --memory, --precision, batch or crops makes it fit: take fewer hidden channels."
+        "Neither mode, precision, batch nor crop makes it fit: lower --model.hidden-channels."
     ]
 
 
@@ -345,6 +345,7 @@ def test_benchmark_measures_and_compares(tmp_path, capsys):
         (["--models", "ms-predrn"], "--models: no model 'ms-predrn'"),
         (["--compare", "nowhere.json"], "nowhere.json: expected a file that msrnn benchmark wrote"),
         (["--output", "a.csv"], "write something.json"),
+        (["--output", "./a.json", "--compare", "a.json"], "that file would be overwritten; choose another --output"),
         (["--repeats", "0"], "--repeats 0: at least 1"),
     ],
 )
@@ -364,7 +365,7 @@ def test_analyze_a_run(tmp_path, capsys):
     run = str(tmp_path / "run")
     main([*TRAINING, run])
     assert "--memory auto: keep, about 0.00 GiB" in capsys.readouterr().err
-    out = analyze(capsys, run, "--size", "16")
+    out = analyze(capsys, run)
     assert "ms-convlstm, 16x16, 2 -> 2 frames, batch 2" in out
     assert "Effective receptive field" in out
     with pytest.raises(SystemExit):
@@ -377,6 +378,9 @@ def test_memory_auto_takes_what_fits(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("msrnn.training.run.free_memory", lambda device: cost.training_bytes("step"))
     main([*TRAINING, str(tmp_path / "a")])
     assert "--memory auto: step" in capsys.readouterr().err
+    assert "memory: step" in (tmp_path / "a" / "settings.yaml").read_text()
+    monkeypatch.setattr("msrnn.training.run.free_memory", lambda device: None)
+    main([*TRAINING, str(tmp_path / "a"), "--resume"])  # goes on as it began
     assert "memory: step" in (tmp_path / "a" / "settings.yaml").read_text()
     monkeypatch.setattr("msrnn.training.run.free_memory", lambda device: 1000)
     with pytest.raises(SystemExit):

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import msrnn
-from conftest import Births, frames, tiny_model
+from conftest import frames, tiny_model
+from msrnn.analysis.counting import Meter
 from msrnn.cells import CELLS
 from msrnn.models import MODELS, PYRAMID
 
@@ -130,9 +131,9 @@ def test_recomputing_holds_less(name):
     held = {}
     for mode in ("keep", "step", "sqrt"):
         model.memory = mode
-        with Births() as births:
+        with Meter() as meter:
             results = model(frames(1, 17, 1, 16, 16), context=8)
-        held[mode] = births.alive_bytes()
+        held[mode] = meter.alive
         del results
     assert held["sqrt"] < held["step"] < held["keep"]
 

@@ -40,10 +40,24 @@ def analyze_model(settings: ModelSettings, channels: int, workload: Workload, de
     return _analysis(settings, channels, workload, device, influence)
 
 
-def analyze_run(predictor: Predictor, workload: Workload, device: str = "auto") -> Analysis:
-    """A trained model; its effective receptive field is that of its weights, on sequences of its test data."""
+def analyze_run(
+    predictor: Predictor,
+    size: tuple[int, int] | None,
+    context: int,
+    horizon: int,
+    batch: int,
+    precision: str,
+    device: str = "auto",
+) -> Analysis:
+    """A trained model; its effective receptive field is that of its weights, on sequences of its test data.
+
+    `size` is by default that of the sequences it was trained on.
+    """
     settings = predictor.settings
-    test = open_data(settings.data, settings.context, settings.horizon, settings.seed, predictor.field).held_out("test")
+    data = open_data(settings.data, settings.context, settings.horizon, settings.seed, predictor.field)
+    height, width = size or data.training(1)[0].shape[-2:]
+    workload = Workload((height, width), context, horizon, batch, precision)
+    test = data.held_out("test")
     values = torch.stack([test[number] for number in range(min(len(test), SEQUENCES))])
     frames, _ = predictor.field.to_network(values[:, : settings.context, ..., :LARGEST, :LARGEST])
 

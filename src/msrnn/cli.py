@@ -314,7 +314,7 @@ def analyze(
 
     Args:
         model: Name of a model, or a run directory.
-        size: Height and width of the frames that training sees, in pixels. Default: 64 64, or the run's crop.
+        size: Height and width of the frames that training sees, in pixels. Default: 64 64, or as in the run.
         context: Frames that are given. Default: 10, or as in the run.
         horizon: Frames that are predicted. Default: 10, or as in the run.
         hidden: Channels of every recurrent layer. Default: 64.
@@ -349,10 +349,9 @@ def analyze(
         run = predictor.settings
         if given:
             raise SettingsError(f"{model} is a run: its model is what it is; name a model to change its settings")
-        frame = size or run.data.crop or run.data.size or (64, 64)
-        work = (frame, context or run.context, horizon or run.horizon, batch or run.batch_size // run.accumulate)
         run.model.memory = memory or run.model.memory
-        analysis = analyze_run(predictor, Workload(*work, precision or run.precision), device)
+        lengths = context or run.context, horizon or run.horizon, batch or run.batch_size // run.accumulate
+        analysis = analyze_run(predictor, size, *lengths, precision or run.precision, device)
     else:
         settings = ModelSettings(model, **given, memory=memory or "keep")
         work = (size or (64, 64), context or 10, horizon or 10, batch or 4)
@@ -407,6 +406,8 @@ def benchmark(
     _at_least_one(size=min(size), context=context, horizon=horizon, hidden=hidden, batch=batch, repeats=repeats)
     if Path(output).suffix != ".json":
         raise SettingsError(f"--output {output}: write something.json")
+    if compare is not None and Path(compare).resolve() == Path(output).resolve():
+        raise SettingsError(f"--compare {compare}: that file would be overwritten; choose another --output")
     import torch
 
     from msrnn.analysis.benchmark import Benchmark, measure

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 def convolve(*terms: tuple[Any, ...]) -> Tensor:
     """conv_1 * [x_1, ...] + conv_2 * [x_2, ...] + ..., where [a, b] is concatenation of channels.
 
-    Computed as a single convolution over all inputs, which is faster than several; the concatenation, of which
-    autograd would keep a copy, is made again in the backward pass.
+    Computed as a single convolution over all inputs; the concatenation, of which autograd would keep a copy, is made
+    again in the backward pass.
 
     Args:
         *terms: each an nn.Conv2d and the tensors (batch, channel, y, x) that it reads. All convolutions have the same

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from msrnn.settings import Memory
 
-MODES = get_args(Memory)
+MODES: tuple[Memory, ...] = get_args(Memory)
 """From most memory to least."""
 
 Carry = TypeVar("Carry")

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from msrnn.analysis.counting import Meter, owners
 from msrnn.forecaster import Forecaster
-from msrnn.memory import stretch_of
+from msrnn.memory import MODES, stretch_of
 from msrnn.settings import Memory
 
 
@@ -114,8 +114,7 @@ class Cost:
         # The first convolution needs no gradient of frames that are given; the traces have one such frame.
         given = (self.workload.context - 1) * self.parts[0].flops
         if memory == "sqrt":
-            stretches = math.ceil(steps / stretch_of(steps))
-            again = (steps - stretches) * sum(part.flops for part in self.parts)
+            again = (steps - self._stretches) * sum(part.flops for part in self.parts)
             return self._linear("step", "flops", steps) + again - given
         return self._linear(memory, "flops", steps) - given
 
@@ -125,8 +124,7 @@ class Cost:
         if memory != "sqrt":
             return self._linear(memory, "saved", steps)
         outputs = steps * self._frame_bytes
-        stretches = math.ceil(steps / stretch_of(steps))
-        return outputs + self._linear("step", "saved", 1) - self._frame_bytes + (stretches - 1) * self._carried
+        return outputs + self._linear("step", "saved", 1) - self._frame_bytes + (self._stretches - 1) * self._carried
 
     def peak(self, memory: str) -> int:
         """Most bytes alive at once in a training step, gradients of weights included; weights and frames not."""
@@ -135,11 +133,16 @@ class Cost:
             return self._peak(memory, steps)
         stretch = stretch_of(steps)
         outputs = (steps - stretch) * self._frame_bytes
-        return outputs + (math.ceil(steps / stretch) - 1) * self._carried + self._peak("step", stretch)
+        return outputs + (self._stretches - 1) * self._carried + self._peak("step", stretch)
 
     def training_bytes(self, memory: str) -> int:
         """Bytes that training takes: the peak, weights, Adam's two moments of each, and a batch of frames."""
         return self.peak(memory) + 3 * self.weight_bytes + self.input_bytes
+
+    @property
+    def _stretches(self) -> int:
+        """Into how many `sqrt` divides the steps."""
+        return math.ceil(self.workload.steps / stretch_of(self.workload.steps))
 
     @property
     def _carried(self) -> int:
@@ -201,12 +204,11 @@ class Cost:
 
 def fastest_that_fits(cost: Cost, available: int | None) -> Memory | None:
     """The mode that computes least again and takes at most `available` bytes (None: any number); None, if none does."""
-    modes: tuple[Memory, ...] = get_args(Memory)
-    return next((mode for mode in modes if available is None or cost.training_bytes(mode) <= available), None)
+    return next((mode for mode in MODES if available is None or cost.training_bytes(mode) <= available), None)
 
 
 def ways_to_fit(cost: Cost, available: int) -> list[str]:
-    """What would make a training fit into so many bytes, a sentence each, the least change first."""
+    """What would make a training fit into so many bytes, as options of `msrnn train`, the least change first."""
     if mode := fastest_that_fits(cost, available):
         return [f"It fits with --memory {mode}."]
     ways = []
@@ -217,12 +219,15 @@ def ways_to_fit(cost: Cost, available: int) -> list[str]:
     fixed = 4 * cost.weight_bytes  # weights, their gradients, Adam
     share = (available - fixed) / (cost.training_bytes("sqrt") - fixed)
     if (batch := int(share * cost.workload.batch)) >= 1:
-        ways.append(f"It fits with a batch of {batch} and --memory sqrt.")
+        parts = next(parts for parts in range(1, cost.workload.batch + 1) if cost.workload.batch / parts <= batch)
+        ways.append(
+            f"It fits with --batch-size {batch}, or a batch in {parts} parts (--accumulate), and --memory sqrt."
+        )
     height, width = cost.workload.size
     edge = int(math.sqrt(max(share, 0) * height * width * cost.workload.batch)) // 8 * 8
     if 8 <= edge < min(height, width):
-        ways.append(f"It fits on crops of {edge}x{edge} pixels with a batch of 1 and --memory sqrt.")
-    return ways or ["Nothing of --memory, --precision, batch or crops makes it fit: take fewer hidden channels."]
+        ways.append(f"It fits with --data.crop {edge} --batch-size 1 --memory sqrt.")
+    return ways or ["Neither mode, precision, batch nor crop makes it fit: lower --model.hidden-channels."]
 
 
 SHORT, LONG = 1, 2

@@ -85,14 +85,10 @@ def effective(model: Forecaster, frames: Tensor, horizon: int = 1) -> NDArray[np
         (T, y, x): absolute gradients of the central pixel's value, summed over channels, as shares of their total.
     """
     frames = frames.detach().clone().requires_grad_()
-    _, context, _, height, width = frames.shape
-    state = None
-    for t in range(context):
-        own, state = model.step(frames[:, t], state)
-    held = frames[:, -1, model.out_channels :]
-    for _ in range(horizon - 1):
-        own, state = model.step(torch.cat((own, held), dim=1), state)
-    (gradient,) = torch.autograd.grad(own[..., height // 2, width // 2].sum(), frames)
+    batch, context, channels, height, width = frames.shape
+    future = frames.new_zeros(batch, horizon, channels, height, width)  # never read
+    predictions, _ = model(torch.cat((frames, future), dim=1), context=context)
+    (gradient,) = torch.autograd.grad(predictions[:, -1, :, height // 2, width // 2].sum(), frames)
     influence = gradient.abs().sum(dim=2).mean(dim=0)
     return (influence / influence.sum()).double().cpu().numpy()
 

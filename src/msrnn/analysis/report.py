@@ -114,7 +114,7 @@ class Analysis:
         return lines
 
     def _fit(self) -> list[str]:
-        needs = {mode: self.cost.training_bytes(mode) for mode in MODES}
+        needs: dict[str, int] = {mode: self.cost.training_bytes(mode) for mode in MODES}
         said = ", ".join(f"{mode} {bytes_ / GIB:.2f}" for mode, bytes_ in needs.items())
         lines = [f"In all, with weights, Adam and frames (GiB): {said}."]
         if self.available is None:

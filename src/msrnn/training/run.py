@@ -66,7 +66,10 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
     training = data.training(settings.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
     if settings.model.memory == "auto":
-        settings = _with_memory(settings, training[0].shape, device)
+        if resume:
+            settings = replace(settings, model=replace(settings.model, memory=directory.settings().model.memory))
+        else:
+            settings = _with_memory(settings, training[0].shape, device)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         module = Training(settings, data.field, training[0].shape[1:], data.fingerprint)
