@@ -24,7 +24,6 @@ def main() -> None:
     parser.add_argument("--memory", choices=("step", "sqrt"), default="sqrt")
     arguments = parser.parse_args()
     workload = Workload((arguments.size,) * 2, context=5, horizon=5, precision=arguments.precision)
-    cost = Cost(lambda: msrnn.create_model("ms-predrnn"), workload)
     torch.manual_seed(0)
     model = msrnn.create_model("ms-predrnn", memory=arguments.memory)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
@@ -37,6 +36,7 @@ def main() -> None:
     optimizer.step()
     seconds = time.perf_counter() - start
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    cost = Cost(lambda: msrnn.create_model("ms-predrnn"), workload)
     flops = cost.training_flops(arguments.memory)
     print(f"{date.today()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"ms-predrnn, {arguments.size}x{arguments.size}, 5 -> 5, {arguments.memory}, precision {arguments.precision}")

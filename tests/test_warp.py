@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from conftest import frames
+from msrnn.analysis.counting import Meter
 from msrnn.warp import warp
 
 
@@ -36,3 +37,17 @@ def test_positions_are_exact_in_bfloat16():
     x = frames(1, 1, 4, 300).bfloat16()
     warped = warp(x, torch.zeros(1, 2, 4, 300, dtype=torch.bfloat16))
     torch.testing.assert_close(warped, x)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 16])  # so many that they go in one group, and in several
+def test_gradients_are_those_of_the_samples(channels):
+    x = frames(2, channels, 4, 5, dtype=torch.float64).requires_grad_()
+    flows = frames(2, 6, 4, 5, seed=1, dtype=torch.float64).mul(4).sub(2).requires_grad_()
+    assert torch.autograd.gradcheck(warp, (x, flows))
+
+
+def test_keeps_nothing_but_its_result():
+    x, flows = frames(2, 16, 6, 7).requires_grad_(), frames(2, 4, 6, 7).requires_grad_()
+    with Meter() as meter:
+        warped = warp(x, flows)
+    assert meter.alive == warped.nbytes
