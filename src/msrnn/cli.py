@@ -1,8 +1,10 @@
 """The `msrnn` command."""
 
 import argparse
+import errno
 import json
 import re
+import signal
 import sys
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,6 +17,7 @@ import msrnn
 from msrnn.arguments import Parser, add_data_overrides, add_run_settings, normalised, run_settings, settings_from
 from msrnn.files import written
 from msrnn.settings import Device, Memory, ModelSettings, Precision, SettingsError, Skips, Split, Units
+from msrnn.training import StoppedError
 
 if TYPE_CHECKING:
     from msrnn.forecaster import Forecaster
@@ -23,20 +26,25 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command.
 
-    What was asked and is not possible ends with one line on standard error and exit code 2; a training that cannot go
-    on with 1; Ctrl-C with 130.
+    What was asked and is not possible ends with one line on standard error and exit code 2; what cannot go on, as the
+    disk is full or numbers are not finite, with 1; Ctrl-C with 130, SIGTERM with 143.
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
         _run(normalised(argv))
-    except (SettingsError, OSError) as error:
+    except SettingsError as error:
         _leave(_as_typed(str(error), argv[0]), 2)
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _leave(message, 1 if error.errno == errno.ENOSPC else 2)
     except UnicodeDecodeError:
         _leave("--config: that is no YAML file", 2)
     except FloatingPointError as error:
         _leave(error, 1)
+    except StoppedError as error:
+        _leave(error, 128 + error.signal)
     except KeyboardInterrupt as error:
-        _leave(error, 130)
+        _leave(error, 128 + signal.SIGINT)
 
 
 def _as_typed(message: str, command: str) -> str:
@@ -86,10 +94,12 @@ def _run(argv: list[str]) -> None:
     parsed = parser.parse_args(argv)
     options = parsed[parsed.command]
     if parsed.command == "train":
+        from lightning.pytorch.utilities import rank_zero_only
+
         from msrnn.training.run import train
 
         train(run_settings(training, options), options.out, options.resume, options.init_from)
-        sys.stderr.write(f"{options.out}: trained; next: msrnn evaluate {options.out}\n")
+        rank_zero_only(sys.stderr.write)(f"{options.out}: trained; next: msrnn evaluate {options.out}\n")
     elif parsed.command == "evaluate":
         evaluate(**(options.as_dict() | {"data": options.as_dict().get("data", {})}))
     else:
@@ -135,7 +145,11 @@ def _train_parser(argv: list[str]) -> Parser:
     )
     parser.add_argument("--config", action="config", help="A YAML recipe: any of the options below.")
     parser.add_argument("--out", type=str, required=True, metavar="DIRECTORY", help="The run directory to make.")
-    parser.add_argument("--resume", action="store_true", help="Go on with the run in --out, from its last checkpoint.")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="Go on with the run in --out, from its last checkpoint; begin it, if there is none.",
+    )
     parser.add_argument("--init_from", type=str, metavar="RUN", help="Run directory whose weights to start from.")
     add_run_settings(parser)
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -145,9 +159,11 @@ def _train_parser(argv: list[str]) -> Parser:
     if argv[:1] == ["train"] and given.resume and given.out:
         from msrnn.rundir import RunDirectory
 
-        stored = parser.parse_object(RunDirectory(given.out).document() | {"out": given.out})
-        stored.pop("config", None)
-        parser.set_defaults(stored)
+        run = RunDirectory(given.out)
+        if run.begun or not any(re.match("--(model|config)", argument) for argument in argv):
+            stored = parser.parse_object(run.document() | {"out": given.out})
+            stored.pop("config", None)
+            parser.set_defaults(stored)
     return parser
 
 

@@ -1,5 +1,7 @@
 """A run directory: everything that belongs to one trained model."""
 
+import json
+import math
 import platform
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +16,7 @@ from torch import Tensor
 import msrnn
 from msrnn.arguments import settings_from
 from msrnn.data import Field
-from msrnn.files import written
+from msrnn.files import discard_partials, is_partial, written
 from msrnn.forecaster import Forecaster
 from msrnn.models import create_model
 from msrnn.settings import ModelSettings, RunSettings, SettingsError
@@ -34,6 +36,11 @@ class RunDirectory:
         """Of `msrnn evaluate`; a suffix is added."""
         self.last_checkpoint = self.checkpoints / "last.ckpt"
 
+    @property
+    def begun(self) -> bool:
+        """Whether its training has begun."""
+        return self.settings_file.is_file()
+
     def create(self, settings: RunSettings, field: Field) -> None:
         """Make the directory and write the settings, the versions of what they are for, and what the frames are.
 
@@ -42,7 +49,7 @@ class RunDirectory:
         """
         if self.path.is_file():
             raise SettingsError(f"--out: {self.path} is a file: choose another name")
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if self.path.is_dir() and any(path != self.field_file and not is_partial(path) for path in self.path.iterdir()):
             raise SettingsError(f"{self.path} exists: choose another --out, or continue that run with --resume")
         versions = {"msrnn": msrnn.__version__, "torch": str(torch.__version__), "python": platform.python_version()}
         document = _plain(asdict(settings)) | {"versions": versions}
@@ -52,6 +59,15 @@ class RunDirectory:
                     partial.write_text(yaml.safe_dump(content, sort_keys=False))
         except OSError as error:
             raise SettingsError(f"--out: {self.path} cannot be written ({error.strerror})") from error
+
+    def tidy(self, step: int) -> None:
+        """Remove what an interrupted training has left behind its checkpoint of that optimiser step."""
+        for folder in (self.path, self.checkpoints):
+            discard_partials(folder)
+        if self.metrics_file.exists():
+            lines = self.metrics_file.read_text().splitlines()
+            with written(self.metrics_file) as partial:
+                partial.write_text("".join(f"{line}\n" for line in lines if _step_of(line) <= step))
 
     def document(self) -> dict[str, Any]:
         """The settings as they stand in the file, without the versions.
@@ -143,6 +159,14 @@ def build_model(settings: ModelSettings, channels: int) -> Forecaster:
         )
     except (ValueError, TypeError) as error:
         raise SettingsError(f"model: {error}") from error
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of metrics; infinite, if the line was not written to its end."""
+    try:
+        return float(json.loads(line)["step"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return math.inf
 
 
 def _plain(value: Any) -> Any:

@@ -238,10 +238,18 @@ class RunSettings:
     ones."""
     patience: int | None = None
     """Stop after so many validations without a better score."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """When a loss or a gradient is not finite: stop, and say which sequences it was, or skip the step and count."""
     precision: Precision = "32"
     """Floating point: 32 or 64 bit, or mixed with bfloat16."""
     device: Device = "auto"
     """Where to train."""
+    devices: int | None = None
+    """Processes on each machine, on a device each. Default: as torchrun or SLURM has started, or 1."""
+    nodes: int | None = None
+    """Machines. Default: as torchrun or SLURM has started, or 1."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """How several processes share the work: ddp, each has all weights; fsdp, each has a part (CUDA only)."""
     workers: int = 0
     """Processes that make batches; 0: the training itself does, in turn."""
     seed: int = 0
@@ -258,6 +266,9 @@ class RunSettings:
         )
         _require(0 <= self.warmup < 1, f"warmup={self.warmup} must be at least 0 and less than 1")
         _require(self.patience is None or self.patience >= 1, f"patience={self.patience} must be at least 1")
+        for name in ("devices", "nodes"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, f"{name}={value} must be at least 1")
         for name in ("workers", "seed"):
             _require(getattr(self, name) >= 0, f"{name}={getattr(self, name)} must not be negative")
         _require(

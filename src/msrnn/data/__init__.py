@@ -2,16 +2,13 @@
 
 from typing import Protocol
 
-from torch import Tensor
-from torch.utils.data import Dataset
-
 from msrnn.data.field import Field
 from msrnn.data.files import FileData
-from msrnn.data.held_out import HeldOut
+from msrnn.data.held_out import Drawn, HeldOut
 from msrnn.data.moving_mnist import MovingMNIST
 from msrnn.settings import DataSettings, Split
 
-__all__ = ["Data", "Field", "HeldOut", "open_data"]
+__all__ = ["Data", "Drawn", "Field", "HeldOut", "open_data"]
 
 
 class Data(Protocol):
@@ -29,7 +26,7 @@ class Data(Protocol):
     def notes(self) -> list[str]:
         """What a user should know of the data, in lines."""
 
-    def training(self, samples: int) -> Dataset[Tensor]:
+    def training(self, samples: int) -> Drawn:
         """Sequences number 0 to `samples` - 1 of the training, as many epochs as that takes."""
 
     def held_out(self, split: Split, on_crops: bool = False) -> HeldOut:

@@ -4,17 +4,17 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from msrnn.data.archive import step_between
+from msrnn.data.archive import Archive, step_between
 from msrnn.data.field import MINUTE_NS, Field, fitted
-from msrnn.data.held_out import HeldOut
+from msrnn.data.held_out import Drawn, HeldOut
 from msrnn.data.named import NAMED, open_files
 from msrnn.data.readers.base import STATISTICS, DataError
 from msrnn.data.windows import DAY_NS, TEST, TRAIN, VALIDATION, cut_windows, split_by
@@ -103,7 +103,7 @@ class FileData:
         ]
         return lines + [f"skipped: {line}" for line in self.archive.skipped_lines]
 
-    def training(self, samples: int) -> Dataset[Tensor]:
+    def training(self, samples: int) -> "Shuffled":
         """Sequences number 0 to `samples` - 1 of the training: all windows in a new random order each epoch."""
         return Shuffled(self._windows("train", self.settings.crop), samples, self.seed)
 
@@ -123,7 +123,7 @@ class FileData:
         if crop is not None and (crop[0] > height or crop[1] > width):
             size = f"{height} x {width}"
             raise SettingsError(f"data.crop={list(crop)} is larger than the frames, {size}: choose a smaller one")
-        return Windows(self.archive.sequences, table, self.field, self.size, crop, self.settings.max_missing)
+        return Windows(self.archive, table, self.field, self.size, crop, self.settings.max_missing)
 
     def _step(self) -> int:
         """Between frames: nanoseconds, or numbers of frames."""
@@ -200,7 +200,7 @@ class Windows(HeldOut):
     """Sequences (time, channel, y, x) of values in the units of `field`, NaN where they are missing.
 
     Args:
-        sequences: where the frames are.
+        archive: where the frames are.
         table: (window, 1 + length): the sequence, and the frames in it.
         field: in whose units to give them.
         size: resize frames to it, by area mean.
@@ -210,14 +210,15 @@ class Windows(HeldOut):
 
     def __init__(
         self,
-        sequences: Sequence[xr.DataArray],
+        archive: Archive,
         table: np.ndarray,
         field: Field,
         size: tuple[int, int] | None,
         crop: tuple[int, int] | None,
         max_missing: float,
     ) -> None:
-        self.sequences = sequences
+        self.sequences = archive.sequences
+        self.sources = archive.sources
         self.table = table
         self.field = field
         self.size = size
@@ -265,6 +266,11 @@ class Windows(HeldOut):
             return str(np.datetime_as_string(first, "m")).replace("T", " ")
         return f"sequence {self.table[number, 0] + 1}, frame {first + 1}"
 
+    def file(self, number: int) -> Path:
+        """Where its first frame comes from."""
+        sequence, first = self.table[number, :2]
+        return self.sources[int(sequence)].path(int(first))
+
     def blocks(self, least: int) -> tuple[np.ndarray, str]:
         """Days, or files where there are no times; if these are few, stretches twice as long as a window.
 
@@ -299,7 +305,7 @@ class Windows(HeldOut):
         return slice(top, top + self.crop[0]), slice(left, left + self.crop[1])
 
 
-class Shuffled(Dataset[Tensor]):
+class Shuffled(Drawn):
     """Windows in an order, and cropped at places, that are drawn anew each epoch from the seed."""
 
     def __init__(self, windows: Windows, samples: int, seed: int) -> None:
@@ -311,9 +317,16 @@ class Shuffled(Dataset[Tensor]):
         return self.samples
 
     def __getitem__(self, number: int) -> Tensor:
+        return self.windows.window(self._window(number), generator(self.seed, "crop", number))
+
+    def title(self, number: int) -> str:
+        """When the sequence begins, and in which file."""
+        window = self._window(number)
+        return f"{self.windows.title(window)} in {self.windows.file(window)}"
+
+    def _window(self, number: int) -> int:
         epoch, place = divmod(number, len(self.windows))
-        order = _order(self.seed, epoch, len(self.windows))
-        return self.windows.window(int(order[place]), generator(self.seed, "crop", number))
+        return int(_order(self.seed, epoch, len(self.windows))[place])
 
 
 def _times(sequences: Sequence[xr.DataArray], table: np.ndarray) -> np.ndarray:

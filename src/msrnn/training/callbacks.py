@@ -7,38 +7,32 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save_file
 
 from msrnn.files import written
+from msrnn.rundir import RunDirectory
+from msrnn.training import StoppedError
 
 CHECKPOINT_SECONDS = 600
 """At least so often a checkpoint is written."""
 
 
 class JSONLines(Logger):
-    """Metrics as one JSON object per line, with the number of optimiser steps done; what is not finite is null.
+    """Metrics as one JSON object per line, with the number of the optimiser step; what is not finite is null."""
 
-    Lines beyond `first_step`, which an interrupted run wrote after its last checkpoint, are taken out.
-    """
-
-    def __init__(self, path: Path, first_step: int) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        if path.exists():
-            lines = path.read_text().splitlines()
-            with written(path) as partial:
-                partial.write_text("".join(f"{line}\n" for line in lines if _step(line) <= first_step))
 
     @property
     def name(self) -> str:
@@ -53,18 +47,10 @@ class JSONLines(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append a line; Lightning numbers steps from 0."""
-        values = {name: value if math.isfinite(value) else None for name, value in metrics.items() if name != "epoch"}
+        """Append a line."""
+        values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         with self.path.open("a") as file:
-            file.write(json.dumps({"step": (step or 0) + 1} | values) + "\n")
-
-
-def _step(line: str) -> float:
-    """The step of a line of metrics; infinite, if the line was not written to its end."""
-    try:
-        return float(json.loads(line)["step"])
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return math.inf
+            file.write(json.dumps({"step": step} | values) + "\n")
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -80,49 +66,60 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 class LastCheckpoint(Callback):
-    """Writes all that a resumed run needs: after each validation, every `CHECKPOINT_SECONDS`, and on Ctrl-C.
+    """Writes all that a resumed run needs: after each validation, every `CHECKPOINT_SECONDS`, and when told to stop.
 
-    Ctrl-C waits for the end of the optimiser step; a second one does not.
+    SIGINT (Ctrl-C) and SIGTERM wait for the end of the optimiser step; a second SIGINT does not. Of several processes
+    any may be told. Stands behind all callbacks that have a state.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, directory: RunDirectory) -> None:
+        self.directory = directory
         self.saved_at = time.monotonic()
-        self.interrupted = False
+        self.told = 0
+        """The signal."""
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Within the block, Ctrl-C is this callback's."""
+    def on_train_start(self, *_: Any) -> None:
+        """Lightning's own handlers are in place, and are put back by it at the end."""
 
-        def interrupt(*_: Any) -> None:
-            if self.interrupted:
+        def stop(number: int, _: Any) -> None:
+            if self.told and number == signal.SIGINT:
                 raise KeyboardInterrupt
-            self.interrupted = True
+            self.told = number
 
-        if threading.current_thread() is not threading.main_thread():
-            yield  # where signals cannot be heard
-            return
-        previous = signal.signal(signal.SIGINT, interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, previous)
+        if threading.current_thread() is threading.main_thread():  # no other hears signals
+            signal.signal(signal.SIGINT, stop)
+            signal.signal(signal.SIGTERM, stop)
 
     def on_train_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
         *_, batch_number = arguments
         if (batch_number + 1) % trainer.accumulate_grad_batches:
             return  # in the middle of an optimiser step
-        if self.interrupted or time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS:
+        told, late = _greatest(trainer, self.told, time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS)
+        if told or late:
             self._save(trainer)
-        if self.interrupted:
-            raise KeyboardInterrupt
+        if told:
+            if not trainer.is_global_zero:
+                raise SystemExit(0)  # one of them speaks
+            raise StoppedError(
+                told,
+                f"{signal.Signals(told).name}: step {trainer.global_step} of {trainer.max_steps} is saved; "
+                f"go on with: msrnn train --resume --out {self.directory.path}",
+            )
 
     def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.directory.last_checkpoint)
         self.saved_at = time.monotonic()
+
+
+def _greatest(trainer: Trainer, *values: int) -> Sequence[int]:
+    """Each of the values, as it is greatest in any process."""
+    if trainer.world_size == 1:
+        return values
+    tensor = torch.tensor(values, device=trainer.strategy.root_device)
+    return trainer.strategy.reduce(tensor, reduce_op="max").tolist()
 
 
 class BestWeights(Callback):
@@ -148,9 +145,17 @@ class BestWeights(Callback):
         self.best = state_dict["best"]
 
 
+class Patience(EarlyStopping):
+    """Early stopping that a resumed run, if it had come to it, comes to again."""
+
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
 class ValidationLines(Callback):
     """One line per validation on standard error, where there is no terminal for a bar."""
 
+    @rank_zero_only
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         scores = ", ".join(
             f"{name.removeprefix('validation/')} {float(value):.4g}"

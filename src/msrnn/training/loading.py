@@ -1,7 +1,8 @@
 """Which sequence goes into which batch: a function of the step, so that rank, worker and resume never matter."""
 
+import signal
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -22,14 +23,26 @@ class Numbered(Dataset[tuple[int, Tensor]]):
         return index, self.dataset[index]
 
 
-class TrainingBatches(Sampler[list[int]]):
-    """The sample numbers of each part of each batch, from optimiser step `first_step` on.
+class Process(NamedTuple):
+    """One of those that train together."""
 
-    Step s works through samples s * batch_size ... (s + 1) * batch_size - 1, in `accumulate` parts.
+    rank: int
+    total: int
+
+
+ALONE = Process(0, 1)
+
+
+class TrainingBatches(Sampler[list[int]]):
+    """The sample numbers of each part of each batch that this process works through, from `first_step` on.
+
+    Step s works through samples s * batch_size ... (s + 1) * batch_size - 1, in `accumulate` parts, of each of which
+    each process takes an equal share.
     """
 
-    def __init__(self, settings: RunSettings, first_step: int) -> None:
-        self.part = settings.batch_size // settings.accumulate
+    def __init__(self, settings: RunSettings, first_step: int, process: Process = ALONE) -> None:
+        self.share = settings.batch_size // (settings.accumulate * process.total)
+        self.process = process
         self.first = first_step * settings.accumulate
         self.last = settings.steps * settings.accumulate
 
@@ -38,27 +51,43 @@ class TrainingBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         for number in range(self.first, self.last):
-            yield list(range(number * self.part, (number + 1) * self.part))
+            start = (number * self.process.total + self.process.rank) * self.share
+            yield list(range(start, start + self.share))
 
 
-def training_loader(dataset: Dataset[Tensor], settings: RunSettings, first_step: int) -> DataLoader[tuple[int, Tensor]]:
+def training_loader(
+    dataset: Dataset[Tensor], settings: RunSettings, first_step: int, process: Process = ALONE
+) -> DataLoader[tuple[int, Tensor]]:
     """(numbers, sequences) of each part of each batch from `first_step` on."""
     return DataLoader(
         Numbered(dataset),
-        batch_sampler=TrainingBatches(settings, first_step),
+        batch_sampler=TrainingBatches(settings, first_step, process),
         **_workers(settings.workers),
     )
 
 
-def evaluation_loader(dataset: Dataset[Tensor], batch_size: int, workers: int) -> DataLoader[Tensor]:
-    """Sequences of a split, in order."""
-    return DataLoader(dataset, batch_size=batch_size, **_workers(workers))
+def evaluation_loader(
+    dataset: Dataset[Tensor], batch_size: int, workers: int, process: Process = ALONE
+) -> DataLoader[Tensor]:
+    """Sequences of a split, in order; each process gets its share, some one more than others."""
+    own = range(process.rank, len(dataset), process.total)  # type: ignore[arg-type]
+    return DataLoader(dataset, batch_size=batch_size, sampler=own, **_workers(workers))
 
 
 def _workers(count: int) -> dict[str, Any]:
-    """Workers are spawned: one that is forked would share its parent's open files."""
+    """Workers are spawned: one that is forked would share its parent's open files.
+
+    They leave signals to the training, which ends them when it has saved a checkpoint; they end by themselves if it is
+    gone.
+    """
     return {
         "num_workers": count,
         "multiprocessing_context": "spawn" if count else None,
         "persistent_workers": count > 0,
+        "worker_init_fn": _ignore_signals if count else None,
     }
+
+
+def _ignore_signals(_: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,8 +1,8 @@
 """One training step, one validation step, the optimiser."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningModule
@@ -17,8 +17,35 @@ from msrnn.settings import RunSettings
 from msrnn.training.losses import LOSSES, pixel_weights
 from msrnn.units import ZR, rain_weights
 
+LOG_STEPS = 10
+MONITOR = "validation/mse"
+"""What the best weights are best at."""
 Batch = tuple[Tensor, Tensor]
 """Global sample numbers (batch,) and values (batch, time, channel, y, x) in the field's units, NaN where missing."""
+
+
+class Part(NamedTuple):
+    """What is known of a part of a batch that went through the model."""
+
+    samples: Tensor
+    values: Tensor
+    loss: Tensor
+    truth: Tensor
+    """Share of true frames fed after the context."""
+
+    def described(self, describe: Callable[[int], str]) -> str:
+        """Its sequences and the statistics of their values."""
+        known = self.values[self.values.isfinite()]
+        numbers = f"{known.min():g} to {known.max():g}, mean {known.mean():g}" if len(known) else "none"
+        missing, infinite = (
+            f"{100 * share.float().mean():.3g} %" for share in (self.values.isnan(), self.values.isinf())
+        )
+        members = ", ".join(describe(int(sample)) for sample in self.samples)
+        return f"sequences: {members}; values: {numbers}, {missing} missing, {infinite} infinite"
+
+
+def _finite(tensor: Tensor | None) -> bool:
+    return tensor is None or bool(tensor.isfinite().all())
 
 
 def learning_rate_factor(settings: RunSettings, progress: float) -> float:
@@ -33,26 +60,44 @@ def learning_rate_factor(settings: RunSettings, progress: float) -> float:
 class Training(LightningModule):
     """Trains a model as `settings` say: the paper's loss, Adam, scheduled sampling as a function of progress.
 
-    Logs, per optimiser step, `train/loss`, `train/gradient_norm`, `train/clipped` (share of all steps so far whose
-    gradient was clipped), `train/truth` (share of true frames fed after the context) and `train/learning_rate`; and
-    `validation/...`: scores of free-running forecasts, of all lead times together.
+    Logs, every `LOG_STEPS` optimiser steps, `train/loss`, `train/gradient_norm`, `train/clipped` (share of all steps so
+    far whose gradient was clipped), `train/skipped` (number of steps so far that were skipped), `train/truth` (share of
+    true frames fed after the context) and `train/learning_rate`; and `validation/...`: scores of free-running
+    forecasts, of all lead times together.
+
+    Args:
+        settings: the model and the training.
+        field: what the model's frames are.
+        frame_shape: (channel, y, x).
+        fingerprint: of the data; a checkpoint holds it.
+        describe: where a training sequence comes from, for messages.
     """
 
     clipped: Tensor
+    skipped: Tensor
 
-    def __init__(self, settings: RunSettings, field: Field, frame_shape: Sequence[int], fingerprint: int = 0) -> None:
+    def __init__(
+        self,
+        settings: RunSettings,
+        field: Field,
+        frame_shape: Sequence[int],
+        fingerprint: int = 0,
+        describe: Callable[[int], str] = str,
+    ) -> None:
         super().__init__()
         self.fingerprint = fingerprint
-        """Of the data; a checkpoint holds it."""
+        self.describe = describe
         self.settings = settings
         self.field = field
         self.model = build_model(settings.model, frame_shape[0])
         self.loss = LOSSES[settings.loss]
         self.schedule = SCHEDULES[settings.sampling or find_model(settings.model.name).cell.sampling]
         self.largest_norm = settings.clip * (math.prod(frame_shape) if self.loss.sums_over_pixels else 1)
+        self.log_steps = min(LOG_STEPS, settings.steps)
         self.register_buffer("clipped", torch.zeros((), dtype=torch.int64))
-        self.parts: list[tuple[Tensor, Tensor]] = []
-        """Loss and share of truth of the parts of this step's batch."""
+        self.register_buffer("skipped", torch.zeros((), dtype=torch.int64))
+        self.parts: list[Part] = []
+        """Of this step's batch."""
         self.scores: list[SummedScores] = []
         """Of this validation."""
 
@@ -74,29 +119,57 @@ class Training(LightningModule):
             weights = weights * rain_weights(truth, ZR(*self.field.z_r))
         loss: Tensor = self.loss.function(predictions, truth, weights) + auxiliary
         after = mask[:, settings.context :]
-        self.parts.append((loss.detach(), after.float().mean() if after.numel() else loss.new_zeros(())))
+        fed = after.float().mean() if after.numel() else loss.new_zeros(())
+        self.parts.append(Part(samples, values, loss.detach(), fed))
         return loss
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """Clip and log, once per optimiser step."""
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.largest_norm)
-        if not norm.isfinite():
-            raise FloatingPointError(
-                f"the gradient is not finite at step {self.global_step}; what was saved before is kept. "
-                "Try a lower --learning-rate, or --precision 32"
-            )
+        own = torch.stack([torch.stack((part.loss, part.truth)) for part in self.parts]).mean(dim=0)
+        loss, truth = self.trainer.strategy.reduce(own, reduce_op="mean")  # of all processes
+        if not (norm.isfinite() & loss.isfinite()):
+            self._not_finite(optimizer, norm)
         self.clipped += norm > self.largest_norm
-        loss, truth = (torch.stack(values).mean() for values in zip(*self.parts, strict=True))
         self.parts.clear()
-        self.log_dict(
-            {
+        if (self.global_step + 1) % self.log_steps == 0:
+            values = {
                 "train/loss": loss,
                 "train/truth": truth,
                 "train/gradient_norm": norm,
                 "train/clipped": self.clipped / (self.global_step + 1),
+                "train/skipped": self.skipped,
                 "train/learning_rate": optimizer.param_groups[0]["lr"],
             }
+            self._write(values, self.global_step + 1)
+
+    def _not_finite(self, optimizer: torch.optim.Optimizer, norm: Tensor) -> None:
+        """Skip this step, if that was asked for.
+
+        Raises:
+            FloatingPointError: it was not.
+        """
+        if self.settings.on_nonfinite == "skip":
+            self.skipped += 1
+            optimizer.zero_grad(set_to_none=True)  # Adam leaves weights without a gradient as they are
+            return
+        lost = [part for part in self.parts if not part.loss.isfinite()]
+        what = f"loss is {float(lost[0].loss)}" if lost else f"gradient's norm is {float(norm)}"
+        weights = [name for name, weight in self.model.named_parameters() if not _finite(weight.grad)]
+        raise FloatingPointError(
+            f"the {what} in optimiser step {self.global_step + 1}, at learning rate "
+            f"{optimizer.param_groups[0]['lr']:g}; "
+            + "; ".join(part.described(self.describe) for part in lost or self.parts)
+            + (f"; gradients that are not finite: {weights[0]} and {len(weights) - 1} more" if weights else "")
+            + ". What was saved before is kept. Check these values, or try a lower --learning-rate, --precision 32, or "
+            "--on-nonfinite skip"
         )
+
+    def _write(self, values: dict[str, Any], step: int) -> None:
+        """To the metrics file and the TensorBoard log, before any checkpoint of the step is written."""
+        numbers = {name: float(value) for name, value in values.items()}
+        for logger in self.loggers:
+            logger.log_metrics(numbers, step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What a resumed training compares its data with."""
@@ -118,9 +191,10 @@ class Training(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores."""
-        for scores in self.scores:
-            for (name, *_), value in scores.overall().items():
-                self.log(f"validation/{name}", value.float(), prog_bar=name == "mse")
+        values = {f"validation/{name}": v for scores in self.scores for (name, *_), v in scores.overall().items()}
+        self._write(values, self.global_step)
+        for name, value in values.items():
+            self.log(name, value.float(), prog_bar=name == MONITOR, logger=False)
 
     def configure_optimizers(self) -> Any:
         """Adam, and the learning rate as a function of progress."""

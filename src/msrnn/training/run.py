@@ -1,5 +1,6 @@
 """A training, from settings to a run directory."""
 
+import errno
 import logging
 import pickle
 import sys
@@ -11,28 +12,29 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
 
 from msrnn.analysis.cost import Cost, Workload, fastest_that_fits, ways_to_fit
-from msrnn.data import open_data
+from msrnn.data import Data, open_data
 from msrnn.device import find_device, free_memory
 from msrnn.rundir import RunDirectory, build_model
-from msrnn.settings import RunSettings, SettingsError
+from msrnn.settings import Memory, RunSettings, SettingsError
 from msrnn.training.callbacks import (
     AtomicCheckpoints,
     BestWeights,
     JSONLines,
     LastCheckpoint,
+    Patience,
     Progress,
     ValidationLines,
 )
-from msrnn.training.loading import evaluation_loader, training_loader
-from msrnn.training.module import Training
+from msrnn.training.loading import Process, evaluation_loader, training_loader
+from msrnn.training.module import MONITOR, Training
+from msrnn.training.processes import Processes, environment, find_processes
 
-MONITOR = "validation/mse"
 PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
-FREE_ON_RESUME = ("device", "workers")
+FREE_ON_RESUME = ("device", "devices", "nodes", "strategy", "workers", "on_nonfinite")
 LIGHTNING_NOISE = (
     ".*does not have many workers",  # advice for data on disk; ours are made on the fly
     r".*LeafSpec",  # Lightning 2.6 uses what torch 2.13 deprecates
@@ -47,18 +49,22 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
     Args:
         settings: the model, the data and the training.
         out: the run directory; it must not exist, unless `resume`.
-        resume: go on from the last checkpoint in `out`; from the start, if there is none yet.
+        resume: go on from the last checkpoint in `out`; from the start, if there is none yet, or no run at all.
         init_from: run directory whose weights to start from.
 
     Raises:
         SettingsError: a setting is not possible; nothing has been written then.
-        FloatingPointError: a gradient is not finite; checkpoints are those from before.
-        KeyboardInterrupt: the user stopped it; the message says how to go on.
+        FloatingPointError: a loss or a gradient is not finite; checkpoints are those from before.
+        StoppedError: SIGINT or SIGTERM stopped it; the message says how to go on.
+        KeyboardInterrupt: a second SIGINT did.
+        OSError: something cannot be written; errno is ENOSPC if the disk is full.
     """
     if resume and init_from is not None:
         raise SettingsError("--resume goes on with a run's own weights: leave out --init-from, or --resume")
     directory = RunDirectory(out)
+    resume = resume and directory.begun
     device = find_device(settings.device)
+    processes = find_processes(settings, device)
     data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
     settings = replace(settings, data=data.settings)
     if settings.loss == "balanced" and data.field.is_rain and data.field.normalisation != "rain":
@@ -66,56 +72,72 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
     training = data.training(settings.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
     if settings.model.memory == "auto":
-        if resume:
-            settings = replace(settings, model=replace(settings.model, memory=directory.settings().model.memory))
-        else:
-            settings = _with_memory(settings, training[0].shape, device)
+        memory = (
+            directory.settings().model.memory
+            if resume
+            else _memory(settings, training[0].shape, device, processes.total)
+        )
+        settings = replace(settings, model=replace(settings.model, memory=memory))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        module = Training(settings, data.field, training[0].shape[1:], data.fingerprint)
+        module = Training(settings, data.field, training[0].shape[1:], data.fingerprint, training.title)
     if init_from is not None:
         RunDirectory(init_from).load_into(module.model)
-    if resume:
-        _check_unchanged(directory, settings)
-        first_step, fingerprint = _last_step(directory.last_checkpoint)
-        if directory.field() != data.field or (first_step and fingerprint != data.fingerprint):
-            raise SettingsError(
-                f"--resume: the files of {settings.data.name} have changed since {directory.path} was begun; "
-                "train into a new --out, with --init-from for the same weights"
-            )
-    else:
-        directory.create(settings, data.field)
-        first_step = 0
-    for note in data.notes:
-        sys.stderr.write(f"{note}\n")
-    checkpoints = LastCheckpoint(directory.last_checkpoint)
-    trainer = _trainer(settings, directory, device, first_step, checkpoints)
-    with warnings.catch_warnings(), checkpoints.listening():
-        for message in LIGHTNING_NOISE:
-            warnings.filterwarnings("ignore", message=message)
-        try:
-            trainer.fit(
-                module,
-                training_loader(training, settings, first_step),
-                evaluation_loader(validation, settings.batch_size, settings.workers),
-                ckpt_path=directory.last_checkpoint if first_step else None,
-            )
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt(
-                f"stopped at step {trainer.global_step} of {settings.steps}; "
-                f"go on with: msrnn train --resume --out {directory.path}"
-            ) from None
+    first_step = _resumed_step(directory, settings, data) if resume else 0
+    trainer = _trainer(settings, directory, device, processes, first_step)
+    if trainer.is_global_zero:
+        if resume:
+            directory.tidy(first_step)
+        else:
+            directory.create(settings, data.field)
+        for note in data.notes:
+            sys.stderr.write(f"{note}\n")
+    process = Process(trainer.global_rank, trainer.world_size)
+    _fit(
+        trainer,
+        module,
+        training_loader(training, settings, first_step, process),
+        evaluation_loader(validation, settings.batch_size, settings.workers, process),
+        directory,
+        directory.last_checkpoint if first_step else None,
+    )
     return directory
 
 
-def _with_memory(settings: RunSettings, sequence: torch.Size, device: torch.device) -> RunSettings:
-    """The settings with the fastest memory mode that fits the device; sequences are (time, channel, y, x).
+def _fit(
+    trainer: Trainer,
+    module: Training,
+    training: DataLoader[Any],
+    validation: DataLoader[Any],
+    directory: RunDirectory,
+    checkpoint: Path | None,
+) -> None:
+    """Train; what ends it early says how to go on."""
+    with warnings.catch_warnings():
+        for message in LIGHTNING_NOISE:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            trainer.fit(module, training, validation, ckpt_path=checkpoint)
+        except SystemExit as leaving:
+            if not leaving.code:  # another process speaks
+                raise
+            # what Lightning makes of a second Ctrl-C
+            raise KeyboardInterrupt(f"stopped in the middle of step {trainer.global_step + 1}") from None
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            hint = f"what was saved before is kept; make room, then: msrnn train --resume --out {directory.path}"
+            raise OSError(error.errno, f"{error.strerror}; {hint}", error.filename) from error
+
+
+def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, processes: int) -> Memory:
+    """The fastest memory mode that fits the device; sequences are (time, channel, y, x).
 
     Raises:
         SettingsError: none fits; the message says what would.
     """
     _, channels, height, width = sequence
-    batch = settings.batch_size // settings.accumulate
+    batch = settings.batch_size // (settings.accumulate * processes)
     work = Workload((height, width), settings.context, settings.horizon, batch, settings.precision)
     cost = Cost(partial(build_model, replace(settings.model, memory="keep"), channels), work)
     available = free_memory(device)
@@ -125,7 +147,23 @@ def _with_memory(settings: RunSettings, sequence: torch.Size, device: torch.devi
     needed = cost.training_bytes(mode) / 2**30
     has = "an unknown amount of memory" if available is None else f"{available / 2**30:.1f} GiB free"
     sys.stderr.write(f"--memory auto: {mode}, about {needed:.2f} GiB; {device} has {has}\n")
-    return replace(settings, model=replace(settings.model, memory=mode))
+    return mode
+
+
+def _resumed_step(directory: RunDirectory, settings: RunSettings, data: Data) -> int:
+    """After which optimiser step the training goes on.
+
+    Raises:
+        SettingsError: it would not be the same training, or the checkpoint is damaged.
+    """
+    _check_unchanged(directory, settings)
+    step, fingerprint = _last_step(directory.last_checkpoint)
+    if directory.field() != data.field or (step and fingerprint != data.fingerprint):
+        raise SettingsError(
+            f"--resume: the files of {settings.data.name} have changed since {directory.path} was begun; "
+            "train into a new --out, with --init-from for the same weights"
+        )
+    return step
 
 
 def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
@@ -158,41 +196,35 @@ def _last_step(checkpoint: Path) -> tuple[int, int]:
 
 
 def _trainer(
-    settings: RunSettings, directory: RunDirectory, device: torch.device, first_step: int, checkpoints: LastCheckpoint
+    settings: RunSettings, directory: RunDirectory, device: torch.device, processes: Processes, first_step: int
 ) -> Trainer:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     callbacks: list[Callback] = [
         BestWeights(directory.weights_file, MONITOR),
-        checkpoints,
-        ModelCheckpoint(
-            directory.checkpoints,
-            filename="best",
-            monitor=MONITOR,
-            save_on_train_epoch_end=False,
-            enable_version_counter=False,
-        ),
+        *([] if settings.patience is None else [Patience(MONITOR, patience=settings.patience)]),
+        LastCheckpoint(directory),
     ]
-    if settings.patience is not None:
-        callbacks.append(EarlyStopping(MONITOR, patience=settings.patience))
     interactive = sys.stderr.isatty()
     callbacks.append(Progress() if interactive else ValidationLines())
     return Trainer(
         accelerator=device.type,
-        devices=1,
+        devices=processes.devices,
+        num_nodes=processes.nodes,
+        strategy=settings.strategy if processes.total > 1 else "auto",
         precision=PRECISIONS[settings.precision],
         max_steps=settings.steps,
         accumulate_grad_batches=settings.accumulate,
         val_check_interval=settings.steps_per_validation * settings.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        log_every_n_steps=min(10, settings.steps),
+        log_every_n_steps=1,  # the module logs by itself
         logger=[
-            JSONLines(directory.metrics_file, first_step),
+            JSONLines(directory.metrics_file),
             TensorBoardLogger(directory.path, name=None, version="tensorboard", purge_step=first_step),
         ],
         callbacks=callbacks,
-        plugins=[AtomicCheckpoints()],
+        plugins=[AtomicCheckpoints(), *environment()],
         enable_progress_bar=interactive,
         enable_model_summary=False,
         use_distributed_sampler=False,

@@ -1,0 +1,5 @@
+"""`python -m msrnn`, for launchers such as torchrun."""
+
+from msrnn.cli import main
+
+main()

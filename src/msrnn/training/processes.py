@@ -1,0 +1,65 @@
+"""How many processes train together, and how they find each other."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+from msrnn.settings import RunSettings, SettingsError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """So many on each of so many machines."""
+
+    devices: int
+    nodes: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.devices * self.nodes
+
+
+def find_processes(settings: RunSettings, device: torch.device) -> Processes:
+    """What the settings say, or else torchrun or SLURM, if they have started this process; or else one.
+
+    Raises:
+        SettingsError: there are fewer devices, or a batch cannot be shared equally.
+    """
+    started = _started()
+    processes = Processes(settings.devices or started.devices, settings.nodes or started.nodes)
+    if started.total > 1 and processes != started:
+        raise SettingsError(
+            f"--devices {processes.devices} --nodes {processes.nodes}: torchrun or SLURM has started "
+            f"{started.devices} on each of {started.nodes}; leave both out"
+        )
+    there = torch.accelerator.device_count() if device.type != "cpu" else processes.devices
+    if processes.devices > there:
+        raise SettingsError(f"--devices {processes.devices}: this machine has {there}")
+    if settings.batch_size % (settings.accumulate * processes.total):
+        parts = f" in {settings.accumulate} parts" if settings.accumulate > 1 else ""
+        raise SettingsError(
+            f"--batch-size {settings.batch_size}{parts} cannot be shared equally by {processes.total} processes: "
+            "it is that of all together"
+        )
+    return processes
+
+
+def _started() -> Processes:
+    """By torchrun, or by SLURM."""
+    if TorchElasticEnvironment.detect():
+        local = int(os.environ["LOCAL_WORLD_SIZE"])
+        return Processes(local, int(os.environ["WORLD_SIZE"]) // local)
+    if SLURMEnvironment.detect():
+        nodes = int(os.environ.get("SLURM_NNODES", "1"))
+        return Processes(int(os.environ["SLURM_NTASKS"]) // nodes, nodes)
+    return Processes(1, 1)
+
+
+def environment() -> list[Any]:
+    """Plugins for Lightning: SLURM may end a job as it does elsewhere, by SIGTERM; it is not Lightning's to requeue."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
