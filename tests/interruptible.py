@@ -14,7 +14,7 @@ original = Training.training_step
 
 def training_step(self, batch, number):
     last = self.trainer.global_rank == self.trainer.world_size - 1  # of several processes
-    if last and self.global_step + 1 == int(os.environ.get("STOP_IN", 0)):
+    if last and self.global_step + 1 == int(os.environ.get("STOP_IN", "0")):
         os.kill(os.getpid(), signal.SIGTERM)
     return original(self, batch, number)
 

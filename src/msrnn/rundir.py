@@ -73,7 +73,7 @@ class RunDirectory:
         """The settings as they stand in the file, without the versions.
 
         Raises:
-            SettingsError: there is no such run, or the file is damaged.
+            SettingsError: there is no such run, the file is damaged, or a newer msrnn wrote it.
         """
         if not self.settings_file.is_file():
             found = (
@@ -85,11 +85,14 @@ class RunDirectory:
             )
             raise SettingsError(f"{self.path} is no run directory ({found}): expected one that `msrnn train` made")
         try:
-            document = yaml.safe_load(self.settings_file.read_text())
-            del document["versions"]
-        except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
+            document = dict(yaml.safe_load(self.settings_file.read_text()))
+            made_by = str(document.pop("versions")["msrnn"])
+            newer = _series(made_by) > _series(msrnn.__version__)
+        except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError, ValueError) as error:
             raise SettingsError(f"{self.settings_file} is damaged: restore it, or train into a new --out") from error
-        return dict(document)
+        if newer:
+            raise SettingsError(f"{self.path} was made by msrnn {made_by}, this is {msrnn.__version__}: update msrnn")
+        return document
 
     def settings(self) -> RunSettings:
         """The settings of the run.
@@ -159,6 +162,11 @@ def build_model(settings: ModelSettings, channels: int) -> Forecaster:
         )
     except (ValueError, TypeError) as error:
         raise SettingsError(f"model: {error}") from error
+
+
+def _series(version: str) -> tuple[int, ...]:
+    """1.2 of 1.2.3."""
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _step_of(line: str) -> float:

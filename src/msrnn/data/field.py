@@ -15,6 +15,8 @@ from msrnn.units import RAIN_UNITS, UNITS, Z_R, ZR, from_rate, pixel_from_rate, 
 
 Fill = Literal["dry", "last"]
 MINUTE_NS = 60_000_000_000
+BEYOND = 1.0
+"""How far outside [0, 1] the network's frames may lie."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,17 @@ class Field:
         return ZR(*self.z_r)
 
     def to_network(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Values (..., time, channel, y, x) as the network's frames, and which of them are valid (bool)."""
+        """Values (..., time, channel, y, x) as the network's frames, and which of them are valid (bool).
+
+        What lies farther outside [0, 1] than `BEYOND` counts as that far: no number makes a forecast NaN.
+        """
         valid = ~values.isnan()
         frames = values
         if self.normalisation == "rain":
             frames = pixel_from_rate(self.rates(values), self._z_r)
         elif self.normalisation == "range":
             frames = (values - self.smallest) / (self.largest - self.smallest)
-        frames = frames.masked_fill(~valid, 0)
+        frames = frames.masked_fill(~valid, 0).clamp(-BEYOND, 1 + BEYOND)
         if self.fill == "last":
             last = frames.select(-4, 0)
             filled = [last]
