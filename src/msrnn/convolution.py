@@ -9,8 +9,8 @@ from torch import Tensor, nn
 def convolve(*terms: tuple[Any, ...]) -> Tensor:
     """conv_1 * [x_1, ...] + conv_2 * [x_2, ...] + ..., where [a, b] is concatenation of channels.
 
-    Computed as a single convolution over all inputs; the concatenation, of which autograd would keep a copy, is made
-    again in the backward pass.
+    Computed as a single convolution over all inputs, unless the result is so small that joining the weights takes
+    longer than adding up. The concatenation, of which autograd would keep a copy, is made again in the backward pass.
 
     Args:
         *terms: each an nn.Conv2d and the tensors (batch, channel, y, x) that it reads. All convolutions have the same
@@ -19,6 +19,11 @@ def convolve(*terms: tuple[Any, ...]) -> Tensor:
     convs: list[nn.Conv2d] = [conv for conv, *_ in terms]
     inputs: list[Tensor] = [x for _, *tensors in terms for x in tensors]
     first = convs[0]
+    if len(inputs) == 1:
+        return first(inputs[0])  # type: ignore[no-any-return]
+    pixels = inputs[0].shape[0] * inputs[0].shape[2] * inputs[0].shape[3]
+    if len(terms) > 1 and pixels * first.out_channels < sum(conv.weight.numel() for conv in convs):
+        return sum((convolve(term) for term in terms[1:]), start=convolve(terms[0]))
     geometry = (first.stride, first.padding, first.dilation)
     assert all((c.stride, c.padding, c.dilation) == geometry and c.groups == 1 for c in convs)
     weights = [conv.weight for conv in convs]
