@@ -2,8 +2,9 @@
 
 The transcription (`benchmarks/transcription.py`) has the same weights and gives the same numbers; it runs every
 convolution of an equation by itself. Everything is timed in turn in one process; ratios are medians of ratios of
-neighbouring runs, above 1 where msrnn is faster. With `--device cuda`, msrnn is compiled, computes in `--precision`
-and channels-last, and the transcription in float32 with TF32. "-" where the released code has no unused branches.
+neighbouring runs. "transcription / ours" is above 1 where msrnn is faster, "-" where the released code has no unused
+branches. With `--device cuda`, msrnn is compiled, computes in `--precision` and channels-last, and the transcription in
+float32 with TF32.
 """
 
 import argparse

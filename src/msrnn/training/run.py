@@ -97,7 +97,7 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
             trainer.fit(
                 module,
                 training_loader(training, settings, first_step),
-                evaluation_loader(validation, settings.batch_size, settings.workers),
+                evaluation_loader(validation, settings.batch_size // settings.accumulate, settings.workers),
                 ckpt_path=directory.last_checkpoint if first_step else None,
             )
         except SystemExit:  # what Lightning makes of Ctrl-C
@@ -121,9 +121,11 @@ def _with_memory(settings: RunSettings, sequence: torch.Size, device: torch.devi
     available = free_memory(device)
     mode = fastest_that_fits(cost, available)
     if mode is None:
-        raise SettingsError(f"--memory auto: nothing fits. {' '.join(ways_to_fit(cost, available or 0))}")
+        assert available is not None
+        ways = " ".join(ways_to_fit(cost, available, settings.accumulate))
+        raise SettingsError(f"--memory auto: nothing fits. {ways}")
     needed = cost.training_bytes(mode) / 2**30
-    has = "an unknown amount of memory" if available is None else f"{available / 2**30:.1f} GiB free"
+    has = "an unknown amount of memory" if available is None else f"{available / 2**30:.1f} GiB for it"
     sys.stderr.write(f"--memory auto: {mode}, about {needed:.2f} GiB; {device} has {has}\n")
     return replace(settings, model=replace(settings.model, memory=mode))
 
