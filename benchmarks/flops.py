@@ -1,25 +1,23 @@
 """Parameters and forward FLOPs of every model, plain and multi-scale: `python benchmarks/flops.py` prints a table.
 
-One 20-frame 64x64 sequence, hidden 64; a multiply and an add are two. Convolutions and matrix products are counted, by
-torch's own counter on the meta device; warps and gate arithmetic are not.
+One 20-frame 64x64 sequence, hidden 64; a multiply and an add are two. Convolutions, matrix products, warps and
+attention are counted, gate arithmetic is not.
 """
 
 from datetime import date
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 import msrnn
+from msrnn.analysis.cost import Cost, Workload
 from msrnn.cells import CELLS
 from msrnn.models import MODELS
 
 
 def cost(name: str) -> tuple[int, float]:
     """Parameters, and GFLOP of a forward pass."""
-    model = msrnn.create_model(name).to("meta")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(torch.empty(1, 20, 1, 64, 64, device="meta"), context=10)
-    return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() / 1e9
+    cost = Cost(lambda: msrnn.create_model(name), Workload((64, 64), context=10, horizon=10))
+    return cost.parameters, cost.forward_flops / 1e9
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ def row(name: str, steps: int) -> str:
             return model.forecast(context, HORIZON).float()
 
     single, mixed, half = forecast("32", True), forecast("bf16", False), forecast("bf16", True)
-    errors = (f"{(forecast - truth).square().mean():.5f}" for forecast in (single, mixed, half))
-    differences = (f"{(forecast - single).square().mean().sqrt():.5f}" for forecast in (mixed, half))
+    errors = (f"{(frames - truth).square().mean():.5f}" for frames in (single, mixed, half))
+    differences = (f"{(frames - single).square().mean().sqrt():.5f}" for frames in (mixed, half))
     persistence = (context[:, -1:] - truth).square().mean()
     return f"| {name} | {persistence:.5f} | {' | '.join((*errors, *differences))} |"
 

@@ -12,8 +12,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import msrnn
-from msrnn.analysis.cost import autocast
-from msrnn.analysis.counting import Meter
+from msrnn.analysis.cost import follow
 from msrnn.memory import MODES
 
 
@@ -21,14 +20,8 @@ def measured(name: str, memory: str, precision: str) -> tuple[float, float]:
     """Saved and peak, in MiB."""
     with FakeTensorMode():
         model = msrnn.create_model(name, memory=memory)
-        frames = torch.empty(1, 20, 1, 64, 64)
-        meter = Meter()
-        with meter, autocast(precision, "cpu"):
-            predictions, auxiliary = model(frames, context=10)
-        saved = meter.alive
-        with meter:
-            ((predictions - frames[:, 1:]).square().sum() + auxiliary).backward()
-    return saved / 2**20, meter.peak / 2**20
+        trace = follow(model, torch.empty(1, 20, 1, 64, 64), 10, precision)
+    return trace.saved / 2**20, trace.peak / 2**20
 
 
 if __name__ == "__main__":

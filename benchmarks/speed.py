@@ -2,19 +2,21 @@
 
 The transcription (`benchmarks/transcription.py`) has the same weights and gives the same numbers; it runs every
 convolution of an equation by itself. Everything is timed in turn in one process; ratios are medians of ratios of
-neighbouring runs, above 1 where msrnn is faster. With `--device cuda`, msrnn is compiled, computes in `--precision`
-and channels-last, and the transcription in float32 with TF32.
+neighbouring runs. "transcription / ours" is above 1 where msrnn is faster, "-" where the released code has no unused
+branches. With `--device cuda`, msrnn is compiled, computes in `--precision` and channels-last, and the transcription in
+float32 with TF32.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from transcription import transcribe
+from transcription import computes_unused, transcribe
 
 import msrnn
 from msrnn.analysis.benchmark import machine
@@ -33,10 +35,10 @@ def seconds(function: Callable[[], Any], device: str) -> float:
     return time.perf_counter() - start
 
 
-def train(model: msrnn.Forecaster, frames: Tensor, precision: str = "32", memory: str = "keep") -> None:
+def train(model: msrnn.Forecaster, frames: Tensor, context: int, precision: str = "32", memory: str = "keep") -> None:
     model.memory = memory
     with autocast(precision, frames.device.type):
-        predictions, auxiliary = model(frames, context=frames.shape[1] // 2)
+        predictions, auxiliary = model(frames, context=context)
     (predictions.square().mean() + auxiliary).backward()
     model.zero_grad(set_to_none=True)
 
@@ -51,64 +53,55 @@ def in_turn(functions: dict[str, Callable[[], Any]], repeats: int, device: str) 
     return times
 
 
-def ratio(a: list[float], b: list[float]) -> float:
-    return statistics.median(x / y for x, y in zip(a, b, strict=True))
+def ratio(a: list[float] | None, b: list[float]) -> str:
+    return "-" if a is None else f"{statistics.median(x / y for x, y in zip(a, b, strict=True)):.2f}"
 
 
 def compare(name: str, arguments: argparse.Namespace) -> str:
     """A row: this model against its transcriptions, and its memory modes against `keep`."""
-    device, precision = arguments.device, arguments.precision
-    size = arguments.size
+    device, precision, size = arguments.device, arguments.precision, arguments.size
+    work = Workload((size, size), arguments.context, arguments.horizon, arguments.batch, precision)
     torch.manual_seed(0)
-    plain = msrnn.create_model(name, hidden_channels=arguments.hidden).to(device)
-    frames = torch.rand(arguments.batch, 20, 1, size, size, device=device)
-    written, unused = transcribe(plain), transcribe(plain, unused=True)
-    expected, _ = written(frames, context=10)
-    torch.testing.assert_close(plain(frames, context=10)[0], expected, rtol=1e-3, atol=1e-4)
-    ours = plain
+    ours = msrnn.create_model(name, hidden_channels=arguments.hidden).to(device)
+    frames = torch.rand(work.batch, work.context + work.horizon, 1, size, size, device=device)
+    context = frames[:, : work.context]
+    others = {"written": transcribe(ours)}
+    if computes_unused(ours):
+        others["unused"] = transcribe(ours, unused=True)
+    expected, _ = others["written"](frames, context=work.context)
+    torch.testing.assert_close(ours(frames, context=work.context)[0], expected, rtol=1e-3, atol=1e-4)
     if device == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         ours.to(memory_format=torch.channels_last)
         ours.pyramid.compile()
-    context = frames[:, :10]
 
     def forecast(model: msrnn.Forecaster, precision: str) -> None:
         with autocast(precision, device):
-            model.forecast(context, horizon=10)
+            model.forecast(context, horizon=work.horizon)
 
     training = in_turn(
-        {
-            "ours": lambda: train(ours, frames, precision),
-            "written": lambda: train(written, frames),
-            "unused": lambda: train(unused, frames),
-            "step": lambda: train(ours, frames, precision, "step"),
-            "sqrt": lambda: train(ours, frames, precision, "sqrt"),
-        },
+        {"ours": partial(train, ours, frames, work.context, precision)}
+        | {key: partial(train, model, frames, work.context) for key, model in others.items()}
+        | {mode: partial(train, ours, frames, work.context, precision, mode) for mode in arguments.modes},
         arguments.repeats,
         device,
     )
     forecasting = in_turn(
-        {
-            "ours": lambda: forecast(ours, precision),
-            "written": lambda: forecast(written, "32"),
-            "unused": lambda: forecast(unused, "32"),
-        },
-        arguments.repeats,
+        {"ours": partial(forecast, ours, precision)}
+        | {key: partial(forecast, model, "32") for key, model in others.items()},
+        3 * arguments.repeats,
         device,
     )
-    cost = Cost(
-        lambda: msrnn.create_model(name, hidden_channels=arguments.hidden),
-        Workload((size, size), 10, 10, arguments.batch),
-    )
-    tflops = cost.training_flops("keep") / statistics.median(training["ours"]) / 1e12
+    cost = Cost(lambda: msrnn.create_model(name, hidden_channels=arguments.hidden), work)
+    median = statistics.median(training["ours"])
     cells = [
-        f"{statistics.median(training['ours']):.3f}",
-        f"{tflops:.3f}",
-        *(f"{ratio(training[other], training['ours']):.2f}" for other in ("written", "unused")),
-        *(f"{ratio(forecasting[other], forecasting['ours']):.2f}" for other in ("written", "unused")),
-        *(f"{ratio(training[mode], training['ours']):.2f}" for mode in ("step", "sqrt")),
+        f"{median:.3f}",
+        f"{cost.training_flops('keep') / median / 1e12:.3f}",
+        *(ratio(training.get(other), training["ours"]) for other in ("written", "unused")),
+        *(ratio(forecasting.get(other), forecasting["ours"]) for other in ("written", "unused")),
+        *(ratio(training.get(mode), training["ours"]) for mode in ("step", "sqrt")),
     ]
-    return f"| {name} | {arguments.batch} | {' | '.join(cells)} |"
+    return f"| {name} | {work.batch} | {' | '.join(cells)} |"
 
 
 def streaming(name: str, arguments: argparse.Namespace) -> str:
@@ -130,7 +123,7 @@ def streaming(name: str, arguments: argparse.Namespace) -> str:
             arguments.repeats,
             arguments.device,
         )
-    return f"| {name} | {ratio(times['stream'], times['again']):.1%} |"
+    return f"| {name} | {ratio(times['stream'], times['again'])} |"
 
 
 if __name__ == "__main__":
@@ -141,15 +134,21 @@ if __name__ == "__main__":
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--context", type=int, default=10)
+    parser.add_argument("--horizon", type=int, default=10)
+    parser.add_argument("--modes", nargs="*", default=("step", "sqrt"), help="memory modes beside keep")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     about = machine(torch.device(arguments.device))
-    print(", ".join(f"{key} {value}" for key, value in about.items()), f"\nprecision {arguments.precision}\n")
+    print(", ".join(f"{key} {value}" for key, value in about.items()))
+    print(f"precision {arguments.precision}, {arguments.context} -> {arguments.horizon}, {arguments.repeats} repeats\n")
     head = "| model | batch | train s | TFLOP/s | train: transcription / ours | with unused branches / ours "
     print(head + "| forecast: transcription / ours | with unused branches / ours | step / keep | sqrt / keep |")
     print("|---|" + "---:|" * 9)
     for name in arguments.models:
         print(compare(name, arguments), flush=True)
-    print("\n| model | a forecast after one new frame / from ten frames |\n|---|---:|")
-    for name in arguments.models:
-        print(streaming(name, arguments), flush=True)
+    if arguments.batch == 1:
+        print("\nOf ten frames, from ten frames:\n")
+        print("| model | a forecast after one new frame / from ten frames |\n|---|---:|")
+        for name in arguments.models:
+            print(streaming(name, arguments), flush=True)

@@ -186,6 +186,11 @@ TRANSCRIPTIONS: dict[type, Any] = {
 """By the class of the cell."""
 
 
+def computes_unused(model: Forecaster) -> bool:
+    """Whether the released code computes branches of this model that feed nothing."""
+    return any(isinstance(cell, PredRNNpp | MIM | BottomMotionRNN) for cell in model.pyramid.cells)
+
+
 def transcribe(model: Forecaster, unused: bool = False) -> Forecaster:
     """The same model, weights included, computed term by term."""
     model = copy.deepcopy(model)

@@ -2,20 +2,23 @@
 
 import inspect
 import json
+import re
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import msrnn
 from conftest import SMALL, frames, tiny_model
 from msrnn.analysis.benchmark import Benchmark
-from msrnn.analysis.cost import Cost, Workload, autocast, fastest_that_fits, ways_to_fit
-from msrnn.analysis.counting import BILINEAR, WARPS, Meter
+from msrnn.analysis.cost import Cost, Workload, autocast, fastest_that_fits, follow, ways_to_fit
+from msrnn.analysis.counting import WARPS, Meter
 from msrnn.analysis.receptive import WHOLE, effective, theoretical, width_of_share
 from msrnn.cli import main
+from msrnn.device import _control_groups, free_memory
 from msrnn.memory import MODES
 from msrnn.models import MODELS, PYRAMID, counterpart
 
@@ -64,12 +67,16 @@ def test_what_autograd_holds_counts():
 
 def test_owners_and_flops():
     x, w = torch.rand(1, 3, 8, 8), torch.rand(4, 3, 3, 3)
+    moved = x.clone().requires_grad_(), torch.zeros(1, 5, 6, 2, requires_grad=True)
     with Meter() as meter:
         meter.owner = "conv"
         result = torch.conv2d(x, w)
         meter.owner = "warp"
         warped = torch.nn.functional.grid_sample(x, torch.zeros(1, 5, 6, 2), align_corners=False)
-    assert meter.flops == {"conv": 2 * 4 * 36 * 27, "warp": 3 * 5 * 6 * BILINEAR}
+        meter.owner = "backward"
+        torch.autograd.grad(torch.nn.functional.grid_sample(*moved, align_corners=False).sum(), moved)
+    # bilinear: four products and their sum, eight for each sample; backward to what is sampled, and to where
+    assert meter.flops == {"conv": 2 * 4 * 36 * 27, "warp": 3 * 5 * 6 * 8, "backward": 3 * 5 * 6 * (8 + 16)}
     assert meter.bytes["conv"] == result.nbytes
     assert meter.bytes["warp"] >= warped.nbytes
 
@@ -84,17 +91,12 @@ def measured(model, workload):
     """FLOPs of the forward pass and of all, by torch's counter; saved and peak bytes."""
     x = frames(workload.batch, workload.steps + 1, 1, *workload.size)
     model.zero_grad(set_to_none=True)
-    meter = Meter()
-    with meter, autocast(workload.precision, "cpu"):
-        predictions, auxiliary = model(x, context=workload.context)
-    saved = meter.alive
-    with meter:
-        ((predictions - x[:, 1:]).square().sum() + auxiliary).backward()
+    trace = follow(model, x, workload.context, workload.precision)
     with FlopCounterMode(display=False, custom_mapping=_shaped(WARPS)) as counter:
         predictions, auxiliary = model(x, context=workload.context)
         forward = counter.get_total_flops()
         (predictions.sum() + auxiliary).backward()
-    return forward, counter.get_total_flops(), saved, meter.peak
+    return forward, counter.get_total_flops(), trace.saved, trace.peak
 
 
 def _shaped(formulas):
@@ -136,13 +138,12 @@ def test_the_closed_form_in_other_precisions(model_name, precision):
     for mode in MODES:
         model.memory = mode
         model.zero_grad(set_to_none=True)
-        with Meter() as meter, autocast(precision, "cpu"):
-            predictions, auxiliary = model(x, context=3)
-        assert cost.saved(mode) == pytest.approx(meter.alive, rel=0.03)
-        with meter:
-            (predictions.square().sum() + auxiliary).backward()
-        assert cost.peak(mode) == pytest.approx(meter.peak, rel=0.15)
-        del predictions, auxiliary
+        trace = follow(model, x, 3, precision)
+        assert cost.saved(mode) == pytest.approx(trace.saved, rel=0.03)
+        assert cost.peak(mode) == pytest.approx(trace.peak, rel=0.15)
+    with Meter() as meter, autocast(precision, "cpu"):
+        model.forecast(x[:, :3], horizon=4)
+    assert cost.forecast_peak == pytest.approx(meter.peak, rel=0.15)
 
 
 @pytest.mark.parametrize("cell_name", ["convlstm", "predrnn", "trajgru"])
@@ -175,7 +176,14 @@ BUDGETS = {
 def test_memory_stays_in_its_budget(model_name, precision):
     """In bfloat16 at most 55 % of each, the state's precision included."""
     cost = Cost(partial(msrnn.create_model, model_name), Workload((64, 64), 10, 10, precision=precision))
-    found = [cost.saved("keep"), *(f(mode) for mode in ("step", "sqrt") for f in (cost.saved, cost.peak))]
+    counted = {}
+    for mode in MODES:
+        with FakeTensorMode():
+            model = msrnn.create_model(model_name, memory=mode)
+            counted[mode] = follow(model, torch.empty(1, 20, 1, 64, 64), 10, precision)
+        assert cost.saved(mode) == pytest.approx(counted[mode].saved, rel=0.03)
+        assert cost.peak(mode) == pytest.approx(counted[mode].peak, rel=0.15)
+    found = [counted["keep"].saved, *(bytes_ for mode in ("step", "sqrt") for bytes_ in counted[mode][:2])]
     share = 0.55 if precision == "bf16" else 1
     assert all(0 < bytes_ / MIB <= share * limit for bytes_, limit in zip(found, BUDGETS[model_name], strict=True))
 
@@ -199,9 +207,12 @@ def test_every_cell_carries_its_state_in_full_precision(name):
     with torch.autocast("cpu", torch.bfloat16):
         predictions, auxiliary = model(frames(1, 4, 1, 16, 16), context=2)
         _, state = model.step(frames(1, 1, 16, 16))
+        _, state = model.step(frames(1, 1, 16, 16), state)
     (predictions.square().sum() + auxiliary).backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
-    assert torch.float32 in {tensor.dtype for layer in state.layers for tensor in layer}
+    memories = [tensor for _, *others in state.layers for tensor in others]  # all but h, which the gates give
+    memories += [] if state.memory is None else [state.memory]
+    assert {memory.dtype for memory in memories} <= {torch.float32}
 
 
 def test_what_fits_is_chosen_and_what_would_fit_is_said():
@@ -214,15 +225,41 @@ def test_what_fits_is_chosen_and_what_would_fit_is_said():
     assert fastest_that_fits(cost, needs["sqrt"] - 1) is None
     assert ways_to_fit(cost, needs["step"]) == ["It fits with --memory step."]
     ways = ways_to_fit(cost, int(0.7 * needs["sqrt"]))
-    assert ways[0] == "It fits with --precision bf16 and --memory sqrt."
-    assert ways[1] == "It fits with --batch-size 2, or a batch in 2 parts (--accumulate), and --memory sqrt."
+    assert ways[0] == "It fits with --precision bf16 --memory sqrt."
+    assert ways[1] == "It fits with --accumulate 2 --memory sqrt, the same training in more parts."
+    assert "--accumulate 6 " in ways_to_fit(cost, int(0.7 * needs["sqrt"]), accumulate=3)[1]
+    assert "--accumulate 4 " in ways_to_fit(cost, int(0.45 * needs["sqrt"]))[1]  # 3 do not divide 4
     cost = Cost(cost.build, Workload((64, 64), 10, 10))
     available = cost.training_bytes("sqrt") // 2
     assert ways_to_fit(cost, available)[-1] == "It fits with --data.crop 40 --batch-size 1 --memory sqrt."
     assert Cost(cost.build, Workload((40, 40), 10, 10)).training_bytes("sqrt") <= available
     assert ways_to_fit(cost, 1000) == [
-        "Neither mode, precision, batch nor crop makes it fit: lower --model.hidden-channels."
+        "No memory mode, precision, batch or crop makes it fit: lower --model.hidden-channels."
     ]
+
+
+def test_what_a_control_group_leaves(tmp_path):
+    """A job's group within the machine's, whose files in memory do not count; of both versions."""
+    for root, limit, used, cache in (
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        for folder, numbers in (
+            ("", ("max" if not root else str(2**63), "9000", "0")),
+            ("job", ("5000", "3000", "700")),
+        ):
+            group = tmp_path / root / folder
+            group.mkdir(parents=True, exist_ok=True)
+            for name, number in zip((limit, used), numbers, strict=False):
+                (group / name).write_text(number + "\n")
+            (group / "memory.stat").write_text(f"anon 1\n{cache} {numbers[2]}\n")
+    own = tmp_path / "own"
+    for line in ("0::/job", "5:memory:/job", "0::/elsewhere/job"):
+        own.write_text(f"1:name=systemd:/\n{line}\n")
+        limits = list(_control_groups(own, tmp_path))
+        assert min(limits, default=None) == (None if "elsewhere" in line else 5000 - 3000 + 700)
+    assert list(_control_groups(tmp_path / "none", tmp_path)) == []
+    assert free_memory(torch.device("cpu")) > 2**20
 
 
 def test_theoretical_receptive_fields_of_convlstm():
@@ -237,6 +274,26 @@ def test_theoretical_receptive_fields_of_convlstm():
     # layer 1: 2 pixels, +-1 at half resolution, +-1 in layer 0; layer 2: 4, +-4, +-2, +-1
     assert theoretical(pyramid, 1)[0, :3].tolist() == [3, 8, 18]
     assert all(weight.equal(before[key]) for key, weight in plain.state_dict().items())
+
+
+def test_what_has_an_influence_lies_in_the_field(name):
+    """Of all cells; flows are zero, since they can reach anywhere."""
+    model = tiny_model(name, scales=(1, 2) if name.startswith("ms-") else (1, 1)).double()
+    for key, weight in model.named_parameters():
+        if re.search("conv_flow|conv_u|conv_r|conv_z|conv_enc", key) and not key.startswith("pyramid.shared"):
+            weight.data.zero_()
+    influence = effective(model, frames(2, 3, 1, 16, 128, dtype=torch.float64))
+    fields = theoretical(model, 3, strip=128)[:, -1]
+    for t in range(3):
+        columns = np.flatnonzero(influence[t].sum(axis=0))
+        assert 0 < np.ptp(columns) + 1 <= (fields[2 - t] or 128)
+    assert fields[0] not in (WHOLE, 1)
+
+
+def test_attention_sees_its_window_and_not_its_tile():
+    model = tiny_model("preciplstm", scales=(1,), window=6)
+    # attention of three pixels before and two after, twice; convolutions of 3 pixels: hidden, and output gate
+    assert theoretical(model, 1, strip=128)[0, 0] == 1 + 5 + 2 + 2
 
 
 @pytest.mark.parametrize("model_name", ["ms-convlstm", "ms-predrnn", "ms-trajgru"])
@@ -297,8 +354,7 @@ def test_analyze_says_what_a_model_costs(tmp_path, capsys):
 def test_analyze_says_what_would_fit(capsys, monkeypatch):
     monkeypatch.setattr("msrnn.analyzing.free_memory", lambda device: 4 * MIB)
     out = analyze(capsys, "convlstm", "--size", "64", "--hidden", "8", "--scales", "1", "1")
-    assert "this run does not fit with memory keep" in out
-    assert "It fits" in out
+    assert "this run does not fit with memory keep.\nWhat would help, as options of msrnn train:\n- It fits with" in out
 
 
 @pytest.mark.parametrize(
@@ -342,7 +398,8 @@ def test_benchmark_measures_and_compares(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--models", "ms-predrn"], "--models: no model 'ms-predrn'"),
+        (["--models", "ms-predrn"], "no model 'ms-predrn'"),
+        (["--models", "ms-convlstm", "motionrnn", "--hidden", "6"], "MotionRNN needs hidden_channels divisible by 4"),
         (["--compare", "nowhere.json"], "nowhere.json: expected a file that msrnn benchmark wrote"),
         (["--output", "a.csv"], "write something.json"),
         (["--output", "./a.json", "--compare", "a.json"], "that file would be overwritten; choose another --output"),
@@ -370,7 +427,7 @@ def test_analyze_a_run(tmp_path, capsys):
     assert "Effective receptive field" in out
     with pytest.raises(SystemExit):
         main(["analyze", run, "--hidden", "8"])
-    assert "its model is what it is" in capsys.readouterr().err
+    assert "leave out --hidden, --kernel-size" in capsys.readouterr().err
 
 
 def test_memory_auto_takes_what_fits(tmp_path, capsys, monkeypatch):

@@ -4,9 +4,10 @@ import sys
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from conftest import frames
-from msrnn.attention import local_attention
+from msrnn.attention import _attend, _attend_backward, local_attention
 
 
 def unfolded(query, key, value, window):
@@ -70,3 +71,17 @@ def test_peak_memory_does_not_depend_on_the_window():
         peaks.append(1024 * int(subprocess.run(command, capture_output=True, check=True, text=True).stdout))
     assert peaks[1] < 8e9
     assert peaks[1] < 1.05 * peaks[0]
+
+
+def test_flops_are_those_of_its_products_of_matrices():
+    query, key, value = (frames(2, 3, 20, 35, seed=seed) for seed in range(3))
+    with FlopCounterMode(display=False) as inside:
+        result, log_sum = _attend._init_fn(query, key, value, 7)
+    with FlopCounterMode(display=False) as told:
+        local_attention(query, key, value, 7)
+    assert told.get_total_flops() == inside.get_total_flops() > 0
+    with FlopCounterMode(display=False) as inside:
+        _attend_backward._init_fn(result, query, key, value, result, log_sum, 7)
+    with FlopCounterMode(display=False) as told:
+        torch.ops.msrnn.local_attention_backward(result, query, key, value, result, log_sum, 7)
+    assert told.get_total_flops() == inside.get_total_flops() > 0

@@ -13,14 +13,14 @@ from msrnn.analysis.receptive import effective, theoretical
 from msrnn.analysis.report import LAGS, Analysis
 from msrnn.data import open_data
 from msrnn.device import find_device, free_memory
-from msrnn.models import MODELS, PLAIN, counterpart
+from msrnn.models import MODELS, PLAIN, counterpart, pyramid_of
 from msrnn.predictor import Predictor
 from msrnn.rundir import build_model
 from msrnn.settings import ModelSettings
 
-LARGEST = 128
+LARGEST = 64
 """Edge in pixels of the frames on which effective receptive fields are measured, at most."""
-SEQUENCES = 4
+SEQUENCES = 2
 """How many of them."""
 Influence = NDArray[np.float64]
 
@@ -32,10 +32,14 @@ def analyze_model(settings: ModelSettings, channels: int, workload: Workload, de
         SettingsError: the settings are not possible, or there is no such device.
     """
     size = [min(edge, LARGEST) for edge in workload.size]
-    frames = torch.rand(SEQUENCES, min(workload.context, LAGS[-1] + 1), channels, *size)
+    draw = torch.Generator().manual_seed(0)
+    frames = torch.rand(SEQUENCES, min(workload.context, LAGS[-1] + 1), channels, *size, generator=draw)
 
     def influence(one: ModelSettings) -> Influence:
-        return effective(build_model(one, channels), frames)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = build_model(one, channels)
+        return effective(model, frames)
 
     return _analysis(settings, channels, workload, device, influence)
 
@@ -62,7 +66,7 @@ def analyze_run(
     frames, _ = predictor.field.to_network(values[:, : settings.context, ..., :LARGEST, :LARGEST])
 
     def influence(one: ModelSettings) -> Influence | None:
-        return effective(predictor.model.cpu(), frames) if one is settings.model else None
+        return effective(predictor.model, frames) if one.name == settings.model.name else None
 
     return _analysis(settings.model, frames.shape[2], workload, device, influence)
 
@@ -76,9 +80,10 @@ def _analysis(
 ) -> Analysis:
     where = find_device(device)
     build_model(replace(settings, hidden_channels=4), channels)  # says what is wrong with the settings
-    flat = settings.scales is not None and MODELS[counterpart(settings.name)].scales == PLAIN
-    scales = (1,) * len(settings.scales or ()) if flat else None
-    both = settings, replace(settings, name=counterpart(settings.name), scales=scales, skips=None)
+    other = counterpart(settings.name)
+    depth = len(settings.scales or PLAIN)
+    scales = (1,) * depth if MODELS[other].scales == PLAIN else pyramid_of(depth)
+    both = settings, replace(settings, name=other, scales=scales, skips=None)
     steps = min(workload.steps, LAGS[-1] + 1)
     small = (build_model(replace(one, hidden_channels=4), channels) for one in both)  # structure is the same
     return Analysis(

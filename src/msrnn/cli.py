@@ -317,7 +317,7 @@ def analyze(
     scales: tuple[int, ...] | None = None,
     skips: Skips | None = None,
     options: dict[str, Any] | None = None,
-    channels: int = 1,
+    channels: int | None = None,
     batch: int | None = None,
     precision: Precision | None = None,
     memory: Memory | None = None,
@@ -338,7 +338,7 @@ def analyze(
         scales: One per layer: it works at 1/scale of the resolution. Default: what the name says.
         skips: Which earlier layers' outputs are added to a layer's input. Default: as the name says.
         options: The cell's own options, e.g. --options.links 13 for trajgru.
-        channels: Channels of a frame.
+        channels: Channels of a frame. Default: 1, or as in the run.
         batch: Sequences at a time. Default: 4, or as in the run.
         precision: Of the computation: 32, 64 or bf16. Default: 32, or as in the run.
         memory: What training is to hold: keep, step or sqrt. Default: keep, or as in the run.
@@ -363,15 +363,16 @@ def analyze(
 
         predictor = load(model, "cpu")
         run = predictor.settings
-        if given:
-            raise SettingsError(f"{model} is a run: its model is what it is; name a model to change its settings")
+        if given or channels is not None:
+            fixed = "--hidden, --kernel-size, --scales, --skips, --options and --channels"
+            raise SettingsError(f"{model} is a run: leave out {fixed}, or name a model")
         run.model.memory = memory or run.model.memory
         lengths = context or run.context, horizon or run.horizon, batch or run.batch_size // run.accumulate
         analysis = analyze_run(predictor, size, *lengths, precision or run.precision, device)
     else:
         settings = ModelSettings(model, **given, memory=memory or "keep")
         work = (size or (64, 64), context or 10, horizon or 10, batch or 4)
-        analysis = analyze_model(settings, channels, Workload(*work, precision or "32"), device)
+        analysis = analyze_model(settings, channels or 1, Workload(*work, precision or "32"), device)
     sys.stdout.write(analysis.table())
     for name in output:
         with written(Path(name)) as partial:
@@ -429,33 +430,31 @@ def benchmark(
     from msrnn.analysis.benchmark import Benchmark, measure
     from msrnn.analysis.cost import Workload
     from msrnn.device import find_device
-    from msrnn.models import MODELS, create_model, find_model
+    from msrnn.models import MODELS
+    from msrnn.rundir import build_model
 
     before = None if compare is None else Benchmark.read(Path(compare))
     where = find_device(device)
     names = tuple(MODELS) if models == ("all",) else models
-    for name in names:
-        try:
-            find_model(name)
-        except ValueError as error:
-            raise SettingsError(f"--models: {error}") from error
 
     def build(name: str) -> "Forecaster":
-        return create_model(name, hidden_channels=hidden)
+        return build_model(ModelSettings(name, hidden_channels=hidden), channels=1)
 
     def tell(what: str) -> None:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r\033[K{what}")
 
     torch.manual_seed(0)
+    for name in names:
+        build(name)  # what is not possible is said before anything is measured
     done = measure(
         build, names, memory, precision, Workload(size, context, horizon, batch), where, repeats, compile, tell
     )
     tell("")
-    done.save(Path(output))
     sys.stdout.write(done.table())
     if before is not None:
         sys.stdout.write(f"\n{done.compared(before, str(compare))}")
+    done.save(Path(output))
     sys.stderr.write(f"{output}: written\n")
 
 

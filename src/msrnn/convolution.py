@@ -9,8 +9,9 @@ from torch import Tensor, nn
 def convolve(*terms: tuple[Any, ...]) -> Tensor:
     """conv_1 * [x_1, ...] + conv_2 * [x_2, ...] + ..., where [a, b] is concatenation of channels.
 
-    Computed as a single convolution over all inputs; the concatenation, of which autograd would keep a copy, is made
-    again in the backward pass.
+    Computed as a single convolution over all inputs, unless the result is so small that joining the weights takes
+    longer than adding up, or some input needs no gradient (the state before the first frame). Concatenations, of which
+    autograd would keep copies, are made again in the backward pass.
 
     Args:
         *terms: each an nn.Conv2d and the tensors (batch, channel, y, x) that it reads. All convolutions have the same
@@ -19,8 +20,16 @@ def convolve(*terms: tuple[Any, ...]) -> Tensor:
     convs: list[nn.Conv2d] = [conv for conv, *_ in terms]
     inputs: list[Tensor] = [x for _, *tensors in terms for x in tensors]
     first = convs[0]
+    if len(inputs) == 1:
+        return first(inputs[0])  # type: ignore[no-any-return]
+    pixels = inputs[0].shape[0] * inputs[0].shape[2] * inputs[0].shape[3]
+    small = pixels * first.out_channels < sum(conv.weight.numel() for conv in convs)
+    given = torch.is_grad_enabled() and len({x.requires_grad for x in inputs}) > 1  # some need no gradient
+    if len(terms) > 1 and (small or given):
+        return sum((convolve(term) for term in terms[1:]), start=convolve(terms[0]))
     geometry = (first.stride, first.padding, first.dilation)
     assert all((c.stride, c.padding, c.dilation) == geometry and c.groups == 1 for c in convs)
+    assert all(c.padding_mode == "zeros" for c in convs)
     weights = [conv.weight for conv in convs]
     biases = [conv.bias for conv in convs if conv.bias is not None]
     return _Joined.apply(geometry, len(inputs), len(convs), *inputs, *weights, *biases)  # type: ignore[no-any-return, no-untyped-call]

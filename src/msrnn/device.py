@@ -1,6 +1,7 @@
 """Where to compute."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -23,14 +24,21 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+HEADROOM = {"cpu": 1.5}
+HEADROOM_ELSEWHERE = 1.15
+"""A computation needs so many times what its tensors take: libraries have scratch memory, heaps keep what was freed."""
+
+
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that a computation on the device may take now; None, if the system does not say."""
+    """Bytes that the tensors of a computation on the device may take now; None, if the system does not say."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    limits = [_available(), _control_group()]
-    return min((limit for limit in limits if limit is not None), default=None)
+        free: int | None = torch.cuda.mem_get_info(device)[0]
+    elif device.type == "mps":
+        free = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    else:
+        limits = [_available(), *_control_groups()]
+        free = min((limit for limit in limits if limit is not None), default=None)
+    return None if free is None else int(free / HEADROOM.get(device.type, HEADROOM_ELSEWHERE))
 
 
 def _available() -> int | None:
@@ -46,10 +54,31 @@ def _available() -> int | None:
         return None
 
 
-def _control_group() -> int | None:
-    """What the container that we are in may still take."""
-    folder = Path("/sys/fs/cgroup")
+def _control_groups(own: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
+    """What Linux's control groups of this process, those of a container or a job, may still take.
+
+    Files that were read stay in memory as long as nobody wants it: they do not count.
+    """
+    names = (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    )
     try:
-        return int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text())
-    except (OSError, ValueError):  # no such group, or no limit
-        return None
+        lines = own.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        limit, used, cache = names[controllers == "memory"]
+        root = mounted / controllers
+        group = root / path.lstrip("/")
+        for folder in (group, *group.parents):  # a container sees its own group as the root
+            try:
+                cached = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())[cache]
+                yield int((folder / limit).read_text()) - int((folder / used).read_text()) + int(cached)
+            except (OSError, ValueError, KeyError):  # no such group, or no limit
+                pass
+            if folder == root:
+                break

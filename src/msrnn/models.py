@@ -8,8 +8,14 @@ from typing import Any
 from msrnn.cells import CELLS, Cell
 from msrnn.forecaster import Forecaster
 
+
+def pyramid_of(depth: int) -> tuple[int, ...]:
+    """Scales of a mirrored pyramid of so many layers: of six 1, 2, 4, 4, 2, 1."""
+    return tuple(2 ** min(layer, depth - 1 - layer, 2) for layer in range(depth))
+
+
 PLAIN = (1, 1, 1, 1, 1, 1)
-PYRAMID = (1, 2, 4, 4, 2, 1)
+PYRAMID = pyramid_of(6)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 GROUPS = 8
-"""Channels are warped in so many groups (or the next fewer that divide them), each as a sample of its own: torch's CPU
-kernels run in parallel over samples only."""
+"""On a CPU channels are warped in so many groups (or the next fewer that divide them), each as a sample of its own:
+torch's CPU kernels run in parallel over samples only."""
 
 
 def warp(x: Tensor, flows: Tensor) -> Tensor:
@@ -61,5 +61,5 @@ def _samples(x: Tensor, flows: Tensor) -> tuple[Tensor, Tensor]:
     row = torch.arange(height, dtype=dtype, device=x.device).unsqueeze(1)
     # Pixel centres of a frame that spans [-1, 1]; unlike the spacing between corners this is defined for one pixel.
     grid = torch.stack(((2 * (column + u) + 1) / width - 1, (2 * (row + v) + 1) / height - 1), dim=-1).flatten(1, 2)
-    groups = math.gcd(channels, GROUPS)
+    groups = math.gcd(channels, GROUPS) if x.device.type == "cpu" else 1
     return x.to(dtype).reshape(batch * groups, -1, height, width), grid.repeat_interleave(groups, dim=0)

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from msrnn.analysis.cost import Cost, Workload, autocast
-from msrnn.analysis.counting import Meter
+from msrnn.analysis.cost import Cost, Workload, autocast, follow
 from msrnn.files import written
 from msrnn.forecaster import Forecaster
 from msrnn.settings import SettingsError
@@ -119,9 +118,9 @@ class Benchmark:
         lines += ["", *HEAD]
         old = {row.key: row for row in before.rows}
         for row in self.rows:
-            if row.key in old:
-                cells = (f"{a / b:.3f}" if b else "" for a, b in zip(row.numbers, old[row.key].numbers, strict=True))
-                lines.append(f"| {' | '.join((*row.key, *cells))} |")
+            before_it = old[row.key].numbers if row.key in old else (0.0,) * len(DIGITS)  # not measured there
+            cells = (f"{a / b:.3f}" if b else "" for a, b in zip(row.numbers, before_it, strict=True))
+            lines.append(f"| {' | '.join((*row.key, *cells))} |")
         return "\n".join(lines) + "\n"
 
 
@@ -168,11 +167,15 @@ def measure(
                 model.double()
             if device.type == "cuda":
                 model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if compiled:
-                model.pyramid.compile()
             cases += [(name, mode, precision, _Case(model, mode, work, cost, device)) for mode in modes]
     for *_, case in cases:
-        case.measure_memory()
+        case.count_memory()
+    if compiled:
+        for model in {id(case.model): case.model for *_, case in cases}.values():
+            model.pyramid.compile()
+    if device.type == "cuda":
+        for *_, case in cases:
+            case.measure_memory()
     for number in range(repeats + 1):
         for name, mode, precision, case in cases:
             tell(f"round {number} of {repeats}: {name}, {mode}, {precision}")
@@ -180,6 +183,9 @@ def measure(
     about = machine(device)
     height, width = workload.size
     about["workload"] = f"{workload.context} -> {workload.horizon} frames of {height}x{width}, batch {workload.batch}"
+    about["hidden channels"] = cases[0][3].model.pyramid.channels
+    about["compiled"] = compiled
+    about["repeats"] = repeats
     return Benchmark(tuple(case.row(name, mode, precision) for name, mode, precision, case in cases), about)
 
 
@@ -202,23 +208,22 @@ class _Case:
         loss: Tensor = predictions.square().mean() + auxiliary
         return loss
 
-    def measure_memory(self) -> None:
+    def count_memory(self) -> None:
+        """The tensors of eager mode; what is compiled cannot be watched."""
+        self.model.memory = self.memory
+        self.saved, self.peak, *_ = follow(self.model, self.frames, self.workload.context, self.workload.precision)
         self.model.zero_grad()
-        if self.device.type == "cuda":
-            torch.autograd.backward(self._predict())  # libraries allocate workspaces the first time
-            self.model.zero_grad()
-            before = torch.cuda.memory_allocated(self.device)
-            torch.cuda.reset_peak_memory_stats(self.device)
-            loss = self._predict()
-            self.saved = torch.cuda.memory_allocated(self.device) - before
-            torch.autograd.backward(loss)
-            self.peak = torch.cuda.max_memory_allocated(self.device) - before
-        else:
-            with Meter() as meter:
-                loss = self._predict()
-                self.saved = meter.alive
-                torch.autograd.backward(loss)
-            self.peak = meter.peak
+
+    def measure_memory(self) -> None:
+        """By a GPU's allocator."""
+        torch.autograd.backward(self._predict())  # libraries allocate workspaces the first time
+        self.model.zero_grad()
+        before = torch.cuda.memory_allocated(self.device)
+        torch.cuda.reset_peak_memory_stats(self.device)
+        loss = self._predict()
+        self.saved = torch.cuda.memory_allocated(self.device) - before
+        torch.autograd.backward(loss)
+        self.peak = torch.cuda.max_memory_allocated(self.device) - before
         self.model.zero_grad()
 
     def time(self) -> None:

@@ -62,13 +62,17 @@ class Part(NamedTuple):
     """Bytes that the next step needs."""
 
 
-class _Trace(NamedTuple):
+class Trace(NamedTuple):
+    """What was counted while a model made a training step; bytes and FLOPs, weights and frames left out."""
+
     saved: int
+    """Left by the forward pass for the backward pass."""
     peak: int
     flops: int
     saved_by: Counter[str]
+    """By part of the model."""
     flops_by: Counter[str]
-    """Of the forward pass."""
+    """Of the forward pass, by part of the model."""
 
 
 class Cost:
@@ -82,7 +86,7 @@ class Cost:
     def __init__(self, build: Callable[[], Forecaster], workload: Workload) -> None:
         self.build = build
         self.workload = workload
-        self._traces: dict[tuple[str, int], _Trace] = {}
+        self._traces: dict[tuple[str, int], Trace] = {}
         with FakeTensorMode():
             model = self._model("keep")
             self.parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -92,8 +96,8 @@ class Cost:
             self.input_bytes = frames.nbytes
             """Bytes of the frames of one batch."""
             self._frame_bytes = frames[:, 0, : model.out_channels].nbytes
-            forecast = workload.horizon * self._frame_bytes
-            self.forecast_peak = forecast + _forecast_peak(model, frames[:, :2], workload.precision)
+            held = (workload.steps + workload.horizon) * self._frame_bytes  # all outputs, and those that are asked for
+            self.forecast_peak = max(held, workload.steps * self._frame_bytes + self._forecast_peak(model, frames))
             """Most bytes alive at once while forecasting, the forecast included."""
         self.parts = self._parts(model)
 
@@ -136,8 +140,9 @@ class Cost:
         return outputs + (self._stretches - 1) * self._carried + self._peak("step", stretch)
 
     def training_bytes(self, memory: str) -> int:
-        """Bytes that training takes: the peak, weights, Adam's two moments of each, and a batch of frames."""
-        return self.peak(memory) + 3 * self.weight_bytes + self.input_bytes
+        """Bytes that training takes: the peak; weights, Adam's two moments and the last step's gradients, which are
+        kept until the backward pass; and a batch of frames."""
+        return self.peak(memory) + 4 * self.weight_bytes + self.input_bytes
 
     @property
     def _stretches(self) -> int:
@@ -162,14 +167,22 @@ class Cost:
         short: int = getattr(self._trace(memory, SHORT), what)
         return short + (steps - SHORT) * self._slope(memory, what)
 
-    def _trace(self, memory: str, steps: int) -> _Trace:
+    def _trace(self, memory: str, steps: int) -> Trace:
         """A training step on a short sequence with one given frame."""
         key = memory, steps
         if key not in self._traces:
             with FakeTensorMode():
                 model = self._model(memory)
-                self._traces[key] = _follow(model, _frames(model, self.workload, steps + 1), self.workload.precision)
+                self._traces[key] = follow(model, _frames(model, self.workload, steps + 1), 1, self.workload.precision)
         return self._traces[key]
+
+    def _forecast_peak(self, model: Forecaster, frames: Tensor) -> int:
+        """Of one step in the middle of a forecast, its state and its output."""
+        meter = Meter()
+        with meter, torch.no_grad(), autocast(self.workload.precision, frames.device.type):
+            _, state = model.step(frames[:, 0])
+            model.step(frames[:, 1], state)
+        return meter.peak
 
     def _model(self, memory: str) -> Forecaster:
         default = torch.get_default_dtype()
@@ -207,29 +220,41 @@ def fastest_that_fits(cost: Cost, available: int | None) -> Memory | None:
     return next((mode for mode in MODES if available is None or cost.training_bytes(mode) <= available), None)
 
 
-def ways_to_fit(cost: Cost, available: int) -> list[str]:
-    """What would make a training fit into so many bytes, as options of `msrnn train`, the least change first."""
+def ways_to_fit(cost: Cost, available: int, accumulate: int = 1) -> list[str]:
+    """What would make a training fit into so many bytes, as options of `msrnn train`, the least change first.
+
+    Args:
+        cost: of a batch, or of one part of it.
+        available: bytes.
+        accumulate: in how many parts the batch is worked through.
+    """
     if mode := fastest_that_fits(cost, available):
         return [f"It fits with --memory {mode}."]
-    ways = []
-    if cost.workload.precision == "32":
-        half = Cost(cost.build, replace(cost.workload, precision="bf16"))
+    ways, work = [], cost.workload
+    if work.precision == "32":
+        half = Cost(cost.build, replace(work, precision="bf16"))
         if mode := fastest_that_fits(half, available):
-            ways.append(f"It fits with --precision bf16 and --memory {mode}.")
-    fixed = 4 * cost.weight_bytes  # weights, their gradients, Adam
-    share = (available - fixed) / (cost.training_bytes("sqrt") - fixed)
-    if (batch := int(share * cost.workload.batch)) >= 1:
-        parts = next(parts for parts in range(1, cost.workload.batch + 1) if cost.workload.batch / parts <= batch)
-        ways.append(
-            f"It fits with --batch-size {batch}, or a batch in {parts} parts (--accumulate), and --memory sqrt."
+            ways.append(f"It fits with --precision bf16 --memory {mode}.")
+    one = Cost(cost.build, replace(work, batch=1))
+    if (needed := one.training_bytes("sqrt")) <= available and work.batch > 1:
+        each = (cost.training_bytes("sqrt") - needed) / (work.batch - 1)
+        most = 1 + int((available - needed) / each)
+        parts = next(
+            parts for parts in range(1, work.batch + 1) if work.batch % parts == 0 and work.batch <= parts * most
         )
-    height, width = cost.workload.size
-    edge = int(math.sqrt(max(share, 0) * height * width * cost.workload.batch)) // 8 * 8
-    if 8 <= edge < min(height, width):
-        ways.append(f"It fits with --data.crop {edge} --batch-size 1 --memory sqrt.")
-    return ways or ["Neither mode, precision, batch nor crop makes it fit: lower --model.hidden-channels."]
+        ways.append(f"It fits with --accumulate {accumulate * parts} --memory sqrt, the same training in more parts.")
+    share = (available - 4 * cost.weight_bytes) / (needed - 4 * cost.weight_bytes)
+    edge = int(math.sqrt(max(share, 0) * math.prod(work.size))) // STEP * STEP
+    while STEP <= edge < min(work.size):
+        if Cost(cost.build, replace(work, size=(edge, edge), batch=1)).training_bytes("sqrt") <= available:
+            ways.append(f"It fits with --data.crop {edge} --batch-size 1 --memory sqrt.")
+            break
+        edge -= STEP
+    return ways or ["No memory mode, precision, batch or crop makes it fit: lower --model.hidden-channels."]
 
 
+STEP = 8
+"""Crops that are advised are multiples of it, in pixels."""
 SHORT, LONG = 1, 2
 """Lengths in steps of the sequences that are followed: the second step costs as much as any later one."""
 
@@ -244,20 +269,13 @@ def autocast(precision: str, device: str) -> AbstractContextManager[object]:
     return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def _follow(model: Forecaster, frames: Tensor, precision: str) -> _Trace:
-    """One training step, counted."""
+def follow(model: Forecaster, frames: Tensor, context: int, precision: str = "32") -> Trace:
+    """Count while a model makes a training step; the memory mode is the model's own. Gradients of weights stay."""
     meter = Meter()
     with meter, owners(meter, model), autocast(precision, frames.device.type):
-        predictions, auxiliary = model(frames, context=1)
+        predictions, auxiliary = model(frames, context=context)
     saved_by, flops_by = Counter(meter.bytes), Counter(meter.flops)
     with meter:
         loss = (predictions - frames[:, 1:, : model.out_channels]).square().sum() + auxiliary
         torch.autograd.backward(loss)
-    return _Trace(saved_by.total(), meter.peak, meter.flops.total(), saved_by, flops_by)
-
-
-def _forecast_peak(model: Forecaster, frames: Tensor, precision: str) -> int:
-    meter = Meter()
-    with meter, autocast(precision, frames.device.type):
-        model.forecast(frames, horizon=1)
-    return meter.peak
+    return Trace(saved_by.total(), meter.peak, meter.flops.total(), saved_by, flops_by)

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import max_pool2d, pad
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from msrnn.forecaster import Forecaster
 
@@ -40,7 +42,7 @@ def theoretical(model: Forecaster, steps: int, strip: int = 1024) -> NDArray[np.
     seen = torch.arange(multiple) + width // 2
     frame[torch.arange(multiple), :, 0, seen] = torch.nan  # one sample per position in a block of the coarsest layer
     state, widths = None, []
-    with torch.no_grad(), _PoisonedWarps():
+    with torch.no_grad(), _PoisonedWarps(), _PoisonedAttention():  # type: ignore[no-untyped-call]
         for _ in range(steps):
             _, state = model.step(frame, state)
             widths.append([_width(h, scale) for (h, *_), scale in zip(state.layers, model.pyramid.scales, strict=True)])
@@ -72,6 +74,21 @@ class _PoisonedWarps(TorchFunctionMode):
         return torch.where(lost | read, torch.nan, function(x.nan_to_num(), grid.nan_to_num(), **kwargs))
 
 
+class _PoisonedAttention(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """NaN spreads from a key or value to the queries whose window it lies in; tiles, which are larger, are not seen."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if function is not torch.ops.msrnn.local_attention.default:
+            return function(*args, **(kwargs or {}))
+        *tensors, window = args
+        query, key, value = (x.isnan().any(dim=1, keepdim=True).to(x.dtype) for x in tensors)
+        before, after = window // 2, window - 1 - window // 2
+        around = pad(torch.maximum(key, value), (before, after, before, after))
+        lost = query + max_pool2d(around, window, stride=1) > 0
+        result, log_sum = function(*(x.nan_to_num() for x in tensors), window)
+        return result.masked_fill(lost, torch.nan), log_sum
+
+
 def effective(model: Forecaster, frames: Tensor, horizon: int = 1) -> NDArray[np.float64]:
     """How strongly the centre of the last predicted frame depends on each pixel of the context (Luo et al. 2016,
     https://arxiv.org/abs/1701.04128).
@@ -84,12 +101,16 @@ def effective(model: Forecaster, frames: Tensor, horizon: int = 1) -> NDArray[np
     Returns:
         (T, y, x): absolute gradients of the central pixel's value, summed over channels, as shares of their total.
     """
-    frames = frames.detach().clone().requires_grad_()
-    batch, context, channels, height, width = frames.shape
-    future = frames.new_zeros(batch, horizon, channels, height, width)  # never read
-    predictions, _ = model(torch.cat((frames, future), dim=1), context=context)
-    (gradient,) = torch.autograd.grad(predictions[:, -1, :, height // 2, width // 2].sum(), frames)
-    influence = gradient.abs().sum(dim=2).mean(dim=0)
+    model = copy.deepcopy(model).requires_grad_(False)
+    model.memory = "step"
+    *_, channels, height, width = frames.shape
+    influence = frames.new_zeros(frames.shape[1], height, width)
+    future = frames.new_zeros(1, horizon, channels, height, width)  # never read
+    for number in range(len(frames)):  # one at a time takes the least memory
+        context = frames[number : number + 1].detach().clone().requires_grad_()
+        predictions, _ = model(torch.cat((context, future), dim=1), context=context.shape[1])
+        (gradient,) = torch.autograd.grad(predictions[:, -1, :, height // 2, width // 2].sum(), context)
+        influence += gradient.abs().sum(dim=2)[0]
     return (influence / influence.sum()).double().cpu().numpy()
 
 
@@ -102,4 +123,4 @@ def width_of_share(influence: NDArray[np.float64], share: float) -> int:
         columns = slice(max(width // 2 - radius, 0), width // 2 + radius + 1)
         if float(influence[rows, columns].sum()) >= wanted:
             return 2 * radius + 1
-    return 2 * int(max(height, width)) + 1
+    return 2 * int(max(height, width)) - 1

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from msrnn.analysis.cost import Cost, ways_to_fit
 from msrnn.analysis.receptive import WHOLE, width_of_share
 from msrnn.memory import MODES
+from msrnn.models import MODELS, PLAIN
 
 GIB = 2**30
 SHARES = (0.5, 0.9)
@@ -119,13 +120,14 @@ class Analysis:
         lines = [f"In all, with weights, Adam and frames (GiB): {said}."]
         if self.available is None:
             return [*lines, f"How much memory {self.device} has is not known."]
-        free = f"{self.device} has {self.available / GIB:.1f} GiB free"
+        free = f"{self.device} has {self.available / GIB:.1f} GiB for it"
         if needs[self.memory] <= self.available:
             return [*lines, f"{free}: this run fits with memory {self.memory}."]
         return [
             *lines,
             f"{free}: this run does not fit with memory {self.memory}.",
-            *ways_to_fit(self.cost, self.available),
+            "What would help, as options of msrnn train:",
+            *(f"- {way}" for way in ways_to_fit(self.cost, self.available)),
         ]
 
     def _receptive_fields(self) -> list[str]:
@@ -172,8 +174,7 @@ class Analysis:
         return figure
 
     def _colours(self) -> tuple[str, str]:
-        plain = self.cost.forward_flops > self.costs[1].forward_flops
-        return COLOURS if plain else (COLOURS[1], COLOURS[0])
+        return COLOURS if MODELS[self.names[0]].scales == PLAIN else (COLOURS[1], COLOURS[0])
 
     def _draw_layers(self, axes: Axes) -> None:
         for number, (name, cost, colour) in enumerate(zip(self.names, self.costs, self._colours(), strict=True)):

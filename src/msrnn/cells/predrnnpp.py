@@ -34,7 +34,7 @@ class PredRNNpp(Cell):
         i, f, g = convolve((self.conv_x_h_c, x, h, c)).chunk(3, dim=1)
         c = lstm_update(i, f, g, c)
         i, f, g = convolve((self.conv_x_c_m, x, c, m)).chunk(3, dim=1)
-        m = lstm_update(i, f, g, torch.tanh(self.conv_m(m)))
+        m = lstm_update(i, f, g, torch.tanh(self.conv_m(m)).to(m.dtype))
         o = torch.tanh(convolve((self.conv_o, x, c, m)))
         h = o * torch.tanh(convolve((self.conv_c_m, c, m)))
         return h, (h, c), m

@@ -93,11 +93,12 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         for note in data.notes:
             sys.stderr.write(f"{note}\n")
     process = Process(trainer.global_rank, trainer.world_size)
+    share = settings.batch_size // (settings.accumulate * processes.total)
     _fit(
         trainer,
         module,
         training_loader(training, settings, first_step, process),
-        evaluation_loader(validation, settings.batch_size, settings.workers, process),
+        evaluation_loader(validation, share, settings.workers, process),
         directory,
         directory.last_checkpoint if first_step else None,
     )
@@ -143,9 +144,11 @@ def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, p
     available = free_memory(device)
     mode = fastest_that_fits(cost, available)
     if mode is None:
-        raise SettingsError(f"--memory auto: nothing fits. {' '.join(ways_to_fit(cost, available or 0))}")
+        assert available is not None
+        ways = " ".join(ways_to_fit(cost, available, settings.accumulate))
+        raise SettingsError(f"--memory auto: nothing fits. {ways}")
     needed = cost.training_bytes(mode) / 2**30
-    has = "an unknown amount of memory" if available is None else f"{available / 2**30:.1f} GiB free"
+    has = "an unknown amount of memory" if available is None else f"{available / 2**30:.1f} GiB for it"
     sys.stderr.write(f"--memory auto: {mode}, about {needed:.2f} GiB; {device} has {has}\n")
     return mode
 
