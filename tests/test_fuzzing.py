@@ -76,7 +76,7 @@ FIELDS = [
     ("rain", "dBZ", {}),
 ]
 PICTURES = {
-    "dry": lambda shape: np.zeros(shape),
+    "dry": np.zeros,
     "wet": np.ones,
     "constant": lambda shape: np.full(shape, 0.3),
     "one wet frame": lambda shape: np.concatenate([np.zeros((2, *shape[1:])), np.ones((1, *shape[1:]))]),
@@ -128,12 +128,13 @@ def test_units_there_and_back(rates, units, interval, z_r):
     assert (back >= 0).all()
 
 
-words = st.sampled_from(
-    "train evaluate predict report analyze data inspect convert --model --data --out --resume --size --context "
-    "--horizon --batch --memory --precision --output --input --config --epochs --help --version --devices --data.crop "
-    "--model.hidden-channels --model.options --device --units --to --reader --thresholds --skip-bad -h -- = "
-    "ms-convlstm moving-mnist keep 32 0 -1 1e9 nan 64x64 4,4 [1,2] {a:1} / . missing.npy x.yaml None true".split()
-)
+WORDS = """
+train evaluate predict report analyze data inspect convert --model --data --out --resume --size --context --horizon
+--batch --memory --precision --output --input --config --epochs --help --version --devices --data.crop
+--model.hidden-channels --model.options --device --units --to --reader --thresholds --skip-bad -h -- =
+ms-convlstm moving-mnist keep 32 0 -1 1e9 nan 64x64 4,4 [1,2] {a:1} / . missing.npy x.yaml None true
+"""
+words = st.sampled_from(WORDS.split())
 
 
 @settings(deadline=None, max_examples=300)

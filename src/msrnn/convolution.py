@@ -1,5 +1,6 @@
 """One convolution in the place of a sum of them, or of one that reads several tensors."""
 
+from itertools import compress
 from typing import Any
 
 import torch
@@ -10,8 +11,7 @@ def convolve(*terms: tuple[Any, ...]) -> Tensor:
     """conv_1 * [x_1, ...] + conv_2 * [x_2, ...] + ..., where [a, b] is concatenation of channels.
 
     Computed as a single convolution over all inputs, unless the result is so small that joining the weights takes
-    longer than adding up, or some input needs no gradient (the state before the first frame). Concatenations, of which
-    autograd would keep copies, are made again in the backward pass.
+    longer than adding up. Concatenations, of which autograd would keep copies, are made again in the backward pass.
 
     Args:
         *terms: each an nn.Conv2d and the tensors (batch, channel, y, x) that it reads. All convolutions have the same
@@ -23,9 +23,7 @@ def convolve(*terms: tuple[Any, ...]) -> Tensor:
     if len(inputs) == 1:
         return first(inputs[0])  # type: ignore[no-any-return]
     pixels = inputs[0].shape[0] * inputs[0].shape[2] * inputs[0].shape[3]
-    small = pixels * first.out_channels < sum(conv.weight.numel() for conv in convs)
-    given = torch.is_grad_enabled() and len({x.requires_grad for x in inputs}) > 1  # some need no gradient
-    if len(terms) > 1 and (small or given):
+    if len(terms) > 1 and pixels * first.out_channels < sum(conv.weight.numel() for conv in convs):
         return sum((convolve(term) for term in terms[1:]), start=convolve(terms[0]))
     geometry = (first.stride, first.padding, first.dilation)
     assert all((c.stride, c.padding, c.dilation) == geometry and c.groups == 1 for c in convs)
@@ -64,25 +62,46 @@ class _Joined(torch.autograd.Function):
         saved = ctx.saved_tensors  # once: recomputation hands them out a single time
         xs, weights, biases = _parts(saved, *ctx.counts)
         needed = ctx.needs_input_grad[3:]
-        of_inputs, of_weights, of_biases = map(any, _parts(needed, *ctx.counts))
-        stride, padding, dilation = ctx.geometry
-        d_x, d_weight, d_bias = torch.ops.aten.convolution_backward(
-            grad,
-            _join(xs, ctx.dtype),
-            _join(weights, ctx.dtype),
-            [grad.shape[1]],
-            stride,
-            padding,
-            dilation,
-            False,  # not transposed
-            [0, 0],
-            1,
-            [of_inputs, of_weights, of_biases],
-        )
-        d_xs = d_x.split([x.shape[1] for x in xs], dim=1) if of_inputs else [None] * len(xs)
-        d_weights = d_weight.split([w.shape[1] for w in weights], dim=1) if of_weights else [None] * len(weights)
+        of_inputs, of_weights, of_biases = _parts(needed, *ctx.counts)
+        joined = _join(weights, ctx.dtype)
+        d_weight, d_bias = None, None
+        d_xs: list[Any] = [None] * len(xs)
+        if any(of_weights + of_biases):
+            _, d_weight, d_bias = _gradients(ctx, grad, xs, joined, [False, any(of_weights), any(of_biases)])
+        if any(of_inputs):  # the state before the first frame needs none
+            columns = compress(_split(joined, xs), of_inputs)
+            w = joined if all(of_inputs) else _join(list(columns), ctx.dtype)
+            wanted = list(compress(xs, of_inputs))
+            d_x, _, _ = _gradients(ctx, grad, wanted, w, [True, False, False])
+            parts = iter(_split(d_x, wanted))
+            d_xs = [next(parts) if needs else None for needs in of_inputs]
+        d_weights = [None] * len(weights) if d_weight is None else _split(d_weight, weights)
         grads = zip((*d_xs, *d_weights, *[d_bias] * len(biases)), saved, needed, strict=True)
-        return (None, None, None, *(g.to(x.dtype) if wanted else None for g, x, wanted in grads))
+        return (None, None, None, *(g.to(x.dtype) if needs else None for g, x, needs in grads))
+
+
+def _split(x: Tensor, like: list[Tensor]) -> list[Tensor]:
+    """What would be joined to `x`, of so many channels as each of `like`."""
+    return list(torch.split(x, [one.shape[1] for one in like], dim=1))
+
+
+def _gradients(ctx: Any, grad: Tensor, xs: list[Tensor], weight: Tensor, which: list[bool]) -> Any:
+    """Of what is joined of `xs`, of the weight and of the bias, as `which` says."""
+    stride, padding, dilation = ctx.geometry
+    transposed, output_padding, groups = False, [0, 0], 1
+    return torch.ops.aten.convolution_backward(
+        grad,
+        _join(xs, ctx.dtype),
+        weight,
+        [len(weight)],
+        stride,
+        padding,
+        dilation,
+        transposed,
+        output_padding,
+        groups,
+        which,
+    )
 
 
 def _parts(values: Any, inputs: int, convs: int) -> tuple[list[Any], list[Any], list[Any]]:
