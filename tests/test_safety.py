@@ -53,7 +53,7 @@ def test_malicious_pickles_are_refused(run, tmp_path):
         msrnn.load(run.path)
     torch.save({"embed.weight": Malicious(made)}, tmp_path / "released.pth")
     with pytest.raises(pickle.UnpicklingError):
-        msrnn.from_reference(tmp_path / "released.pth")
+        msrnn.from_reference(tmp_path / "released.pth", "ms-convlstm")
     for name in ("frames.npy", "frames.npz"):
         frames = np.array([[[Malicious(made)]]], dtype=object)
         np.save(tmp_path / name, frames) if name.endswith("npy") else np.savez(tmp_path / name, frames)

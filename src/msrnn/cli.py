@@ -153,7 +153,7 @@ def _train_parser(argv: list[str]) -> Parser:
     parser.add_argument("--init_from", type=str, metavar="RUN", help="Run directory whose weights to start from.")
     add_run_settings(parser)
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--out")
+    early.add_argument("--out", nargs="?")  # what is wrong is the other parser's to say
     early.add_argument("--resume", action="store_true")
     given, _ = early.parse_known_args(argv)
     if argv[:1] == ["train"] and given.resume and given.out:
