@@ -248,8 +248,6 @@ class RunSettings:
     """Processes on each machine, on a device each. Default: as torchrun or SLURM has started, or 1."""
     nodes: int | None = None
     """Machines. Default: as torchrun or SLURM has started, or 1."""
-    strategy: Literal["ddp", "fsdp"] = "ddp"
-    """How several processes share the work: ddp, each has all weights; fsdp, each has a part (CUDA only)."""
     workers: int = 0
     """Processes that make batches; 0: the training itself does, in turn."""
     seed: int = 0

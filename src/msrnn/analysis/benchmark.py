@@ -168,8 +168,9 @@ def measure(
             if device.type == "cuda":
                 model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             cases += [(name, mode, precision, _Case(model, mode, work, cost, device)) for mode in modes]
-    for *_, case in cases:
-        case.count_memory()
+    if device.type != "cuda":
+        for *_, case in cases:
+            case.count_memory()  # before anything is compiled
     if compiled:
         for model in {id(case.model): case.model for *_, case in cases}.values():
             model.pyramid.compile()

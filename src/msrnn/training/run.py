@@ -34,7 +34,7 @@ from msrnn.training.module import MONITOR, Training
 from msrnn.training.processes import Processes, environment, find_processes
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
-FREE_ON_RESUME = ("device", "devices", "nodes", "strategy", "workers", "on_nonfinite")
+FREE_ON_RESUME = ("device", "devices", "nodes", "workers", "on_nonfinite")
 LIGHTNING_NOISE = (
     ".*does not have many workers",  # advice for data on disk; ours are made on the fly
     r".*LeafSpec",  # Lightning 2.6 uses what torch 2.13 deprecates
@@ -214,7 +214,7 @@ def _trainer(
         accelerator=device.type,
         devices=processes.devices,
         num_nodes=processes.nodes,
-        strategy=settings.strategy if processes.total > 1 else "auto",
+        strategy="ddp" if processes.total > 1 else "auto",
         precision=PRECISIONS[settings.precision],
         max_steps=settings.steps,
         accumulate_grad_batches=settings.accumulate,
