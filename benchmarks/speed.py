@@ -73,7 +73,7 @@ def compare(name: str, arguments: argparse.Namespace) -> str:
     if device == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         ours.to(memory_format=torch.channels_last)
-        ours.pyramid.compile()
+        ours.compile(dynamic=False)
 
     def forecast(model: msrnn.Forecaster, precision: str) -> None:
         with autocast(precision, device):

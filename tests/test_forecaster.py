@@ -62,7 +62,7 @@ def test_frames_that_fit_are_not_padded():
     assert model.pyramid.multiple == 8
     frame = frames(1, 1, 16, 24)
     x = model.embed(frame)
-    top, _, _ = model.pyramid(x, model.pyramid.initial_state(x))
+    top, _, _ = model.pyramid(x, model.pyramid.initial_state(1, 16, 24))
     assert model.step(frame)[0].equal(model.head(top))
 
 

@@ -1,7 +1,7 @@
 import torch
 
 from conftest import tiny_model
-from msrnn.pyramid import resample
+from msrnn.resampling import resample
 
 
 def sources(scales, skips):

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from msrnn.analysis.cost import Cost, Workload, fastest_that_fits, ways_to_fit
 from msrnn.data import Data, open_data
-from msrnn.device import find_device, free_memory
+from msrnn.device import find_device, free_memory, lay_out
 from msrnn.rundir import RunDirectory, build_model
 from msrnn.settings import Memory, RunSettings, SettingsError
 from msrnn.training.callbacks import (
@@ -34,7 +34,7 @@ from msrnn.training.module import MONITOR, Training
 from msrnn.training.processes import Processes, environment, find_processes
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
-FREE_ON_RESUME = ("device", "devices", "nodes", "workers", "on_nonfinite")
+FREE_ON_RESUME = ("device", "compile", "devices", "nodes", "workers", "on_nonfinite")
 LIGHTNING_NOISE = (
     ".*does not have many workers",  # advice for data on disk; ours are made on the fly
     r".*LeafSpec",  # Lightning 2.6 uses what torch 2.13 deprecates
@@ -83,6 +83,11 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         module = Training(settings, data.field, training[0].shape[1:], data.fingerprint, training.title)
     if init_from is not None:
         RunDirectory(init_from).load_into(module.model)
+    lay_out(module.model, device)
+    if settings.compile:
+        # CUDA graphs: the backward pass, in a thread of its own, cannot search for convolutions while it is recorded
+        graphs = device.type == "cuda" and settings.model.memory == "keep"
+        module.model.compile(dynamic=False, mode="reduce-overhead" if graphs else None)
     first_step = _resumed_step(directory, settings, data) if resume else 0
     trainer = _trainer(settings, directory, device, processes, first_step)
     if trainer.is_global_zero:
@@ -232,4 +237,5 @@ def _trainer(
         enable_progress_bar=interactive,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        benchmark=device.type == "cuda",  # all batches have one shape
     )
