@@ -367,6 +367,8 @@ def test_analyze_says_what_would_fit(capsys, monkeypatch):
         (["convlstm", "--options.links", "3"], "no option links"),
         (["convlstm", "--output", "a.txt"], "write something.json"),
         (["convlstm", "--size", "0"], "--size 0: at least 1"),
+        (["convlstm", "--size", "-5"], "--size -5: at least 1"),
+        (["runs/none"], "runs/none: no such run directory; name one, or a model"),
         (["convlstm", "--memory", "auto"], "--memory"),
         ([], "MODEL"),
     ],
@@ -424,7 +426,7 @@ TRAINING += ["--data.test-samples", "2", "--device", "cpu", "--memory", "auto", 
 def test_analyze_a_run(tmp_path, capsys):
     run = str(tmp_path / "run")
     main([*TRAINING, run])
-    assert "--memory auto: keep, about 0.00 GiB" in capsys.readouterr().err
+    assert "--memory auto: keep, about 0.68 MiB" in capsys.readouterr().err
     out = analyze(capsys, run)
     assert "ms-convlstm, 16x16, 2 -> 2 frames, batch 2" in out
     assert "Effective receptive field" in out

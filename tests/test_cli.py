@@ -266,3 +266,16 @@ def test_version(capsys):
         main(["--version"])
     assert not exit_.value.code
     assert capsys.readouterr().out.strip() == f"msrnn {msrnn.__version__}"
+
+
+def test_switches_need_no_value(tmp_path, frames, capsys):
+    out = ["--context=2", "--horizon=2", f"--out={tmp_path / 'run'}"]
+    for arguments in (["--compile", "--data.skip-bad"], ["--compile", "false", "--data.skip-bad=true"]):
+        said = refused(capsys, "train", "--model", "convlstm", "--data", frames, *arguments, *out)
+        assert "no train sequence of 4 frames" in said  # what is wrong is not the switches
+    assert "expected" in refused(capsys, "train", "--model", "convlstm", "--compile", "perhaps", *out)
+
+
+def test_memory_modes_are_named(capsys, tmp_path):
+    said = refused(capsys, "train", "--model", "convlstm", "--memory", "foo", "--out", tmp_path / "run")
+    assert said == "msrnn: --model.memory: expected one of 'keep', 'step', 'sqrt', 'auto'. Got value: foo"

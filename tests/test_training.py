@@ -291,6 +291,20 @@ def test_precision_reaches_the_model(monkeypatch, tmp_path):
     assert seen[-1] == (torch.float32, True)
 
 
+def test_compiled_training_is_the_same(finished, tmp_path, monkeypatch):
+    asked = []
+
+    def compile_with(function, **options):
+        asked.append(options)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile_with)
+    compiled = train(small(compile=True), tmp_path / "run")
+    assert asked == [{"dynamic": False, "mode": None}]
+    for name, weight in weights(finished).items():
+        torch.testing.assert_close(weights(compiled)[name], weight)
+
+
 def test_a_run_is_never_written_over(finished):
     before = finished.metrics_file.read_text()
     with pytest.raises(SettingsError, match="exists: choose another --out, or continue that run with --resume"):

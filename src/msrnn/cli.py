@@ -369,6 +369,8 @@ def analyze(
         run.model.memory = memory or run.model.memory
         lengths = context or run.context, horizon or run.horizon, batch or run.batch_size // run.accumulate
         analysis = analyze_run(predictor, size, *lengths, precision or run.precision, device)
+    elif Path(model).name != model:
+        raise SettingsError(f"{model}: no such run directory; name one, or a model")
     else:
         settings = ModelSettings(model, **given, memory=memory or "keep")
         work = (size or (64, 64), context or 10, horizon or 10, batch or 4)

@@ -42,7 +42,7 @@ class ModelSettings:
     skips: Skips | None = None
     """Which earlier layers' outputs are added to a layer's input: none, mirror, unet3+ or full. Default: as the name
     says."""
-    memory: Memory | Literal["auto"] = "keep"
+    memory: Literal[Memory, "auto"] = "keep"
     """What training holds in memory: all activations (keep), the state of each step, or of a few (sqrt); the rest is
     computed again. auto: the fastest that fits the device."""
     half_state: bool = True

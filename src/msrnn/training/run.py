@@ -13,11 +13,13 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
 from msrnn.analysis.cost import Cost, Workload, fastest_that_fits, ways_to_fit
 from msrnn.data import Data, open_data
 from msrnn.device import find_device, free_memory, lay_out
+from msrnn.quantities import said
 from msrnn.rundir import RunDirectory, build_model
 from msrnn.settings import Memory, RunSettings, SettingsError
 from msrnn.training.callbacks import (
@@ -63,6 +65,8 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         raise SettingsError("--resume goes on with a run's own weights: leave out --init-from, or --resume")
     directory = RunDirectory(out)
     resume = resume and directory.begun
+    if not resume:
+        rank_zero_only(directory.check_new)()  # the others come later
     device = find_device(settings.device)
     processes = find_processes(settings, device)
     data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
@@ -152,9 +156,8 @@ def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, p
         assert available is not None
         ways = " ".join(ways_to_fit(cost, available, settings.accumulate))
         raise SettingsError(f"--memory auto: nothing fits. {ways}")
-    needed = cost.training_bytes(mode) / 2**30
-    has = "an unknown amount of memory" if available is None else f"{available / 2**30:.1f} GiB for it"
-    sys.stderr.write(f"--memory auto: {mode}, about {needed:.2f} GiB; {device} has {has}\n")
+    has = "an unknown amount of memory" if available is None else f"{said(available)} for it"
+    sys.stderr.write(f"--memory auto: {mode}, about {said(cost.training_bytes(mode))}; {device} has {has}\n")
     return mode
 
 
