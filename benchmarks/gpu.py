@@ -2,11 +2,12 @@
 
 msrnn, compiled, in bfloat16 and channels-last, against a plain transcription of the equations
 (`benchmarks/transcription.py`) in float32 with TF32 in eager mode; both with cuDNN's search for the fastest
-convolutions. Every model is compiled in a process of its own, all at once; then they are timed in turn, nothing beside
-them. FLOPs are those of the cost model, which counts what the equations ask for. Columns: training with the
-transcription, ms and peak GiB; msrnn in `keep` with CUDA graphs, ms, TFLOP/s and how many times as fast; in `keep` and
-in `step` without CUDA graphs, ms, peak GiB, how many times as fast, and by what the peak is divided; a forecast of both
-in ms, and how many times as fast. `--check` compares forecasts and gradients with those of a CPU in float64.
+convolutions. Models are compiled each in a process of its own, `--at-once` of them beside each other; then these are
+timed in turn, nothing beside them. FLOPs are those of the cost model, which counts what the equations ask for. Columns:
+training with the transcription, ms and peak GiB; msrnn in `keep` with CUDA graphs, ms, TFLOP/s and how many times as
+fast; in `keep` and in `step` without CUDA graphs, ms, peak GiB, how many times as fast, and by what the peak is
+divided; a forecast of both in ms, and how many times as fast. `--check` compares forecasts and gradients with those of
+a CPU in float64.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from speed import MODELS
 from torch import Tensor, multiprocessing
 from torch._inductor import metrics
 from torch._inductor.scheduler import ExternKernelSchedulerNode
@@ -29,7 +31,6 @@ import msrnn
 from msrnn.analysis.benchmark import machine
 from msrnn.analysis.cost import Cost, Workload, autocast
 
-MODELS = ("ms-convlstm", "ms-trajgru", "ms-predrnn", "ms-predrnn++", "ms-mim", "ms-motionrnn", "ms-predrnn-v2")
 HIDDEN, SIZE, CONTEXT, HORIZON = 64, 64, 10, 10
 
 
@@ -265,6 +266,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--large", type=int, nargs="*", default=[], help="more batch sizes, for the first model's training"
     )
+    parser.add_argument("--at-once", type=int, default=3, help="models that are compiled beside each other")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--profile", type=int, default=0, help="show so many kernels of a training step")
     parser.add_argument("--check", action="store_true", help="compare with a CPU in float64, and no more")
@@ -275,11 +277,13 @@ if __name__ == "__main__":
             print(checked(name), flush=True)
         raise SystemExit
     context = multiprocessing.get_context("spawn")
-    together, alone = context.Barrier(len(arguments.models)), context.Lock()
-    processes = [context.Process(target=report, args=(name, arguments, together, alone)) for name in arguments.models]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    for first in range(0, len(arguments.models), arguments.at_once):
+        names = arguments.models[first : first + arguments.at_once]
+        together, alone = context.Barrier(len(names)), context.Lock()
+        processes = [context.Process(target=report, args=(name, arguments, together, alone)) for name in names]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
     for what, value in ceilings().items():
         print(f"ceiling: {what} {value:.2f}")

@@ -354,6 +354,14 @@ def test_analyze_says_what_a_model_costs(tmp_path, capsys):
     assert b"<svg" in (tmp_path / "a.svg").read_bytes()
 
 
+def test_of_two_modes_that_take_as_much_the_faster_is_advised():
+    """Of three steps `sqrt` holds as much as `step` does."""
+    cost = Cost(partial(build, "convlstm"), Workload((16, 16), 2, 2, batch=4))
+    assert cost.training_bytes("sqrt") == cost.training_bytes("step") < cost.training_bytes("keep")
+    ways = ways_to_fit(cost, cost.training_bytes("step") - 1)
+    assert "It fits with --accumulate 2 --memory step, the same training in more parts." in ways
+
+
 def test_analyze_says_what_would_fit(capsys, monkeypatch):
     monkeypatch.setattr("msrnn.analyzing.free_memory", lambda device: 4 * MIB)
     out = analyze(capsys, "convlstm", "--size", "64", "--hidden", "8", "--scales", "1", "1")

@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import msrnn
+from msrnn.arguments import normalised
 from msrnn.cli import main
 
 SMALL = [
@@ -274,6 +275,16 @@ def test_switches_need_no_value(tmp_path, frames, capsys):
         said = refused(capsys, "train", "--model", "convlstm", "--data", frames, *arguments, *out)
         assert "no train sequence of 4 frames" in said  # what is wrong is not the switches
     assert "expected" in refused(capsys, "train", "--model", "convlstm", "--compile", "perhaps", *out)
+
+
+def test_switches_are_true():
+    given = ["train", "--compile", "--data.skip-bad", "--out", "run"]
+    assert normalised(given) == ["train", "--compile=true", "--data.skip_bad=true", "--out", "run"]
+    assert normalised(["train", "--compile", "false", "--data.skip-bad"])[1:] == [
+        "--compile",
+        "false",
+        "--data.skip_bad=true",
+    ]
 
 
 def test_memory_modes_are_named(capsys, tmp_path):

@@ -291,6 +291,11 @@ def test_precision_reaches_the_model(monkeypatch, tmp_path):
     assert seen[-1] == (torch.float32, True)
 
 
+def test_a_run_that_exists_is_noticed_before_anything_is_read(finished, tmp_path):
+    with pytest.raises(SettingsError, match="exists: choose another --out"):
+        train(RunSettings(ModelSettings("ms-convlstm"), DataSettings(str(tmp_path / "nowhere.npy"))), finished.path)
+
+
 def test_compiled_training_is_the_same(finished, tmp_path, monkeypatch):
     asked = []
 

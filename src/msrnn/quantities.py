@@ -11,9 +11,9 @@ def scale_of(largest: float, scales: tuple[Scale, ...]) -> Scale:
     return next((scale for scale in scales if largest >= 0.1 * scale[1]), scales[-1])
 
 
-def said(number: float, scales: tuple[Scale, ...] = BYTES) -> str:
-    """With its unit, to three digits or so: 3.38 GiB, 12.5 MiB, 512 KiB."""
-    unit, divisor = scale_of(number, scales)
+def said(number: float) -> str:
+    """Bytes with their unit, to three digits or so: 3.38 GiB, 12.5 MiB, 512 KiB."""
+    unit, divisor = scale_of(number, BYTES)
     value = number / divisor
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:,.{digits}f} {unit}"

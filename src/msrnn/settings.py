@@ -245,7 +245,8 @@ class RunSettings:
     device: Device = "auto"
     """Where to train."""
     compile: bool = False
-    """Compile the time step with torch.compile (on a GPU with CUDA graphs): after a minute or two, faster."""
+    """Compile the time step with torch.compile, which takes a minute or two; meant for GPUs, where --memory keep also
+    uses CUDA graphs."""
     devices: int | None = None
     """Processes on each machine, on a device each. Default: as torchrun or SLURM has started, or 1."""
     nodes: int | None = None
