@@ -342,6 +342,7 @@ def test_analyze_says_what_a_model_costs(tmp_path, capsys):
     assert "ms-trajgru, 16x24, 2 -> 3 frames, batch 2, precision 32" in out
     assert "this run fits with memory step" in out
     assert max(map(len, out.splitlines())) <= 80
+    assert "Effective receptive field, untrained" in out
     document = json.loads((tmp_path / "a.json").read_text())
     assert list(document["models"]) == ["ms-trajgru", "trajgru"]
     cost = Cost(partial(build, "ms-trajgru", links=3, scales=(1, 2)), Workload((16, 24), 2, 3, 2))
@@ -437,7 +438,7 @@ def test_analyze_a_run(tmp_path, capsys):
     assert "--memory auto: keep, about 0.68 MiB" in capsys.readouterr().err
     out = analyze(capsys, run)
     assert "ms-convlstm, 16x16, 2 -> 2 frames, batch 2" in out
-    assert "Effective receptive field" in out
+    assert "Effective receptive field, trained" in out
     with pytest.raises(SystemExit):
         main(["analyze", run, "--hidden", "8"])
     assert "leave out --hidden, --kernel-size" in capsys.readouterr().err

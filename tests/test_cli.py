@@ -172,6 +172,8 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         ([*train, "--model", "ms-mim", "--config", nothing], "nothing"),
         (["train", "--model", "ms-mim", "--out", run], "exists: choose another --out"),
         (["train", "--resume", "--out", nothing], "not there"),
+        (["train", "--model", "ms-mim", "--out", ""], "not an empty one"),
+        (["evaluate", ""], "not an empty one"),
         (["evaluate", nothing], "is no run directory (not there)"),
         (["evaluate", frames], "is no run directory (no directory)"),
         (["evaluate", tmp_path], "no settings.yaml in it"),

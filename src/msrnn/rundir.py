@@ -23,9 +23,15 @@ from msrnn.settings import ModelSettings, RunSettings, SettingsError
 
 
 class RunDirectory:
-    """Paths inside a run directory, its settings and its weights."""
+    """Paths inside a run directory, its settings and its weights.
+
+    Raises:
+        SettingsError: the path is empty.
+    """
 
     def __init__(self, path: str | Path) -> None:
+        if path == "":
+            raise SettingsError("a run directory has a name, not an empty one")
         self.path = Path(path)
         self.settings_file = self.path / "settings.yaml"
         self.field_file = self.path / "field.yaml"

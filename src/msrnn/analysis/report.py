@@ -47,6 +47,11 @@ class Analysis:
         """Of the model that was asked about."""
         return self.costs[0]
 
+    @property
+    def weights(self) -> str:
+        """Whose effective receptive field was measured: of a trained model alone, or of two fresh ones."""
+        return "trained" if any(influence is None for influence in self.influences) else "untrained"
+
     def document(self) -> dict[str, Any]:
         """Everything, for a file."""
         return {
@@ -99,7 +104,7 @@ class Analysis:
             scale = f"1/{part.scale}" if part.scale > 1 else "1" if part.scale else ""
             lines.append(
                 f"{part.name:14}{scale:>6}{part.parameters:12,}{part.flops / flops:15.3f}"
-                f"{part.activations / bytes_:10.1f}{part.state / bytes_:11.1f}"
+                f"{part.activations / bytes_:10.3f}{part.state / bytes_:11.3f}"
             )
         return lines
 
@@ -151,11 +156,12 @@ class Analysis:
                     width = field[lag, layer] if layer < field.shape[1] else "-"
                     cells += f"{'all' if self._covers(width) else width:>8}"
             lines.append(f"{f'layer {layer}':14}{cells}")
-        lines += ["", f"{'Effective receptive field':32}" + "".join(f"{name:>16}" for name in self.names)]
+        title = f"Effective receptive field, {self.weights}"
+        lines += ["", f"{title:36}" + "".join(f"{name:>16}" for name in self.names)]
         for share in SHARES:
             edges = self._cells(partial(_edge, share=share))
-            lines.append(f"{f'edge that holds {share:.0%}, pixels':32}{edges}")
-        lines.append(f"{'share of the newest frame':32}" + self._cells(lambda influence: f"{influence[-1].sum():.0%}"))
+            lines.append(f"{f'edge that holds {share:.0%}, pixels':36}{edges}")
+        lines.append(f"{'share of the newest frame':36}" + self._cells(lambda influence: f"{influence[-1].sum():.0%}"))
         return lines
 
     def _covers(self, width: Any) -> bool:
@@ -229,7 +235,7 @@ class Analysis:
         axes.legend(frameon=False, fontsize=8, loc="lower right")
 
     def _draw_influence(self, axes: Axes) -> None:
-        axes.set_title("Effective receptive field of the next frame")
+        axes.set_title(f"Effective receptive field of the next frame, {self.weights}")
         axes.set_axis_off()
         for number, (name, influence) in enumerate(zip(self.names, self.influences, strict=True)):
             if influence is None:
