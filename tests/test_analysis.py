@@ -176,16 +176,18 @@ BUDGETS = {
 def test_memory_stays_in_its_budget(model_name, precision):
     """In bfloat16 at most 55 % of each, the state's precision included."""
     cost = Cost(partial(msrnn.create_model, model_name), Workload((64, 64), 10, 10, precision=precision))
-    counted = {}
-    for mode in MODES:
-        with FakeTensorMode():
-            model = msrnn.create_model(model_name, memory=mode)
-            counted[mode] = follow(model, torch.empty(1, 20, 1, 64, 64), 10, precision)
-        assert cost.saved(mode) == pytest.approx(counted[mode].saved, rel=0.03)
-        assert cost.peak(mode) == pytest.approx(counted[mode].peak, rel=0.15)
-    found = [counted["keep"].saved, *(bytes_ for mode in ("step", "sqrt") for bytes_ in counted[mode][:2])]
+    found = {mode: (cost.saved(mode), cost.peak(mode)) for mode in MODES}
+    if precision == "32":  # counted, which takes a minute
+        for mode in MODES:
+            with FakeTensorMode():
+                model = msrnn.create_model(model_name, memory=mode)
+                trace = follow(model, torch.empty(1, 20, 1, 64, 64), 10, precision)
+            assert found[mode][0] == pytest.approx(trace.saved, rel=0.03)
+            assert found[mode][1] == pytest.approx(trace.peak, rel=0.15)
+            found[mode] = trace.saved, trace.peak
+    limits = zip((found["keep"][0], *found["step"], *found["sqrt"]), BUDGETS[model_name], strict=True)
     share = 0.55 if precision == "bf16" else 1
-    assert all(0 < bytes_ / MIB <= share * limit for bytes_, limit in zip(found, BUDGETS[model_name], strict=True))
+    assert all(0 < bytes_ / MIB <= share * limit for bytes_, limit in limits)
 
 
 def test_state_is_carried_in_lower_precision_unless_told():

@@ -64,6 +64,12 @@ def test_what_a_run_leaves(finished):
     assert 0 <= training[0]["train/truth"] < 1
 
 
+def test_nothing_is_written_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(small(), tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_checkpoints_are_read_without_pickled_code(finished):
     checkpoint = torch.load(finished.last_checkpoint, weights_only=True)
     assert checkpoint["global_step"] == 6

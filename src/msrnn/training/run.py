@@ -228,6 +228,7 @@ def _trainer(
         ],
         callbacks=callbacks,
         plugins=[AtomicCheckpoints(), *environment()],
+        enable_checkpointing=False,  # Lightning's own; ours are callbacks
         enable_progress_bar=interactive,
         enable_model_summary=False,
         use_distributed_sampler=False,
