@@ -32,7 +32,7 @@ def test_killed_at_random_moments(tmp_path):
         process.poll()
         assert process.returncode is None, process.stdout.read()
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
         kills += 1
         if (run / "checkpoints" / "last.ckpt").exists():
             during_writing += any(path.name.startswith(".") for path in (run / "checkpoints").iterdir())
@@ -82,6 +82,7 @@ def test_workers_end_with_the_training(tmp_path):
     children = _children(process.pid)
     assert len(children) >= 2
     process.kill()
+    process.stdout.close()
     process.wait()
     deadline = time.monotonic() + 30
     while any(os.path.exists(f"/proc/{child}") for child in children):
