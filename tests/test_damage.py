@@ -52,7 +52,7 @@ MAKE = {
     ("taxibj", "BJ15_M32x32_T30_InOut.h5"): _taxibj,
     ("netcdf", "a.nc"): lambda path, values: formats.dataset(values).to_netcdf(path, engine="h5netcdf"),
     ("netcdf", "classic.nc"): lambda path, values: formats.dataset(values).to_netcdf(path, engine="scipy"),
-    ("zarr", "a.zarr"): lambda path, values: formats.dataset(values).to_zarr(path),
+    ("zarr", "a.zarr"): lambda path, values: formats.dataset(values).to_zarr(path, consolidated=False),
     ("images", "a.png"): _image,
     ("images", "a.gif"): _image,
     ("images", "a.tif"): _image,
@@ -68,10 +68,10 @@ MAKE = {
 }
 
 
-@pytest.mark.parametrize(("reader", "name"), MAKE)
-def test_damaged_files_are_read_or_refused(tmp_path, reader, name):
+@pytest.mark.parametrize(("reader", "file_name"), MAKE)
+def test_damaged_files_are_read_or_refused(tmp_path, reader, file_name):
     with np.errstate(invalid="ignore"):
-        MAKE[reader, name](tmp_path / name, formats.rain())
+        MAKE[reader, file_name](tmp_path / file_name, formats.rain())
     (file,) = tmp_path.iterdir()
     count = -(-FILES // len(MAKE))
     command = [sys.executable, str(Path(__file__).parent / "damage.py"), str(file), reader, "0", str(count)]
@@ -83,4 +83,4 @@ def test_damaged_files_are_read_or_refused(tmp_path, reader, name):
     assert done.returncode == 0, (done.returncode, lines[-1], done.stderr[-2000:])
     assert became.total() == count
     assert became["refused"] > 0
-    print(f"{reader} {name}: {dict(became)}")
+    print(f"{reader} {file_name}: {dict(became)}")

@@ -303,9 +303,9 @@ def _headers(
         except DataError as error:
             note(error)
             continue
-        largest = max((math.prod(header.shape[1:]) for header in found), default=0)
-        if largest > LARGEST_FRAME:
-            reason = f"says that a frame has {largest:,} values"
+        wrong = [header.shape for header in found if not _possible(header.shape)]
+        if wrong:
+            reason = f"says that its frames are {' x '.join(map(str, wrong[0]))} (time, channel, y, x)"
             note(DataError("damaged file", path, reason, "fetch it again, or leave it out with --skip-bad"))
             continue
         if len(found) == 1 and found[0].shape[0] == 1 and found[0].times is None:
@@ -313,6 +313,10 @@ def _headers(
         parts += [Part(path, number) for number in range(len(found))]
         headers += found
     return parts, headers
+
+
+def _possible(shape: tuple[int, ...]) -> bool:
+    return min(shape) > 0 and math.prod(shape[1:]) <= LARGEST_FRAME
 
 
 Said = tuple[str | None, float | None]
