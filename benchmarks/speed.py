@@ -3,8 +3,7 @@
 The transcription (`benchmarks/transcription.py`) has the same weights and gives the same numbers; it runs every
 convolution of an equation by itself. Everything is timed in turn in one process; ratios are medians of ratios of
 neighbouring runs. "transcription / ours" is above 1 where msrnn is faster, "-" where the released code has no unused
-branches. With `--device cuda`, msrnn is compiled, computes in `--precision` and channels-last, and the transcription in
-float32 with TF32.
+branches. For GPUs there is `benchmarks/gpu.py`.
 """
 
 import argparse
@@ -25,31 +24,27 @@ from msrnn.analysis.cost import Cost, Workload, autocast
 MODELS = ("ms-convlstm", "ms-trajgru", "ms-predrnn", "ms-predrnn++", "ms-mim", "ms-motionrnn", "ms-predrnn-v2")
 
 
-def seconds(function: Callable[[], Any], device: str) -> float:
-    if device != "cpu":
-        torch.accelerator.synchronize()
+def seconds(function: Callable[[], Any]) -> float:
     start = time.perf_counter()
     function()
-    if device != "cpu":
-        torch.accelerator.synchronize()
     return time.perf_counter() - start
 
 
 def train(model: msrnn.Forecaster, frames: Tensor, context: int, precision: str = "32", memory: str = "keep") -> None:
     model.memory = memory
-    with autocast(precision, frames.device.type):
+    with autocast(precision, "cpu"):
         predictions, auxiliary = model(frames, context=context)
     (predictions.square().mean() + auxiliary).backward()
     model.zero_grad(set_to_none=True)
 
 
-def in_turn(functions: dict[str, Callable[[], Any]], repeats: int, device: str) -> dict[str, list[float]]:
+def in_turn(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
     for function in functions.values():
         function()
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
-            times[name].append(seconds(function, device))
+            times[name].append(seconds(function))
     return times
 
 
@@ -59,24 +54,20 @@ def ratio(a: list[float] | None, b: list[float]) -> str:
 
 def compare(name: str, arguments: argparse.Namespace) -> str:
     """A row: this model against its transcriptions, and its memory modes against `keep`."""
-    device, precision, size = arguments.device, arguments.precision, arguments.size
+    precision, size = arguments.precision, arguments.size
     work = Workload((size, size), arguments.context, arguments.horizon, arguments.batch, precision)
     torch.manual_seed(0)
-    ours = msrnn.create_model(name, hidden_channels=arguments.hidden).to(device)
-    frames = torch.rand(work.batch, work.context + work.horizon, 1, size, size, device=device)
+    ours = msrnn.create_model(name, hidden_channels=arguments.hidden)
+    frames = torch.rand(work.batch, work.context + work.horizon, 1, size, size)
     context = frames[:, : work.context]
     others = {"written": transcribe(ours)}
     if computes_unused(ours):
         others["unused"] = transcribe(ours, unused=True)
     expected, _ = others["written"](frames, context=work.context)
     torch.testing.assert_close(ours(frames, context=work.context)[0], expected, rtol=1e-3, atol=1e-4)
-    if device == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-        ours.to(memory_format=torch.channels_last)
-        ours.pyramid.compile()
 
     def forecast(model: msrnn.Forecaster, precision: str) -> None:
-        with autocast(precision, device):
+        with autocast(precision, "cpu"):
             model.forecast(context, horizon=work.horizon)
 
     training = in_turn(
@@ -84,13 +75,11 @@ def compare(name: str, arguments: argparse.Namespace) -> str:
         | {key: partial(train, model, frames, work.context) for key, model in others.items()}
         | {mode: partial(train, ours, frames, work.context, precision, mode) for mode in arguments.modes},
         arguments.repeats,
-        device,
     )
     forecasting = in_turn(
         {"ours": partial(forecast, ours, precision)}
         | {key: partial(forecast, model, "32") for key, model in others.items()},
         3 * arguments.repeats,
-        device,
     )
     cost = Cost(lambda: msrnn.create_model(name, hidden_channels=arguments.hidden), work)
     median = statistics.median(training["ours"])
@@ -106,8 +95,8 @@ def compare(name: str, arguments: argparse.Namespace) -> str:
 
 def streaming(name: str, arguments: argparse.Namespace) -> str:
     """A row: a 10-frame forecast after one new frame, by going on from a state and by starting from ten frames."""
-    model = msrnn.create_model(name, hidden_channels=arguments.hidden).to(arguments.device).eval()
-    frames = torch.rand(1, 10, 1, arguments.size, arguments.size, device=arguments.device)
+    model = msrnn.create_model(name, hidden_channels=arguments.hidden).eval()
+    frames = torch.rand(1, 10, 1, arguments.size, arguments.size)
     with torch.no_grad():
         state = None
         for t in range(9):
@@ -121,7 +110,6 @@ def streaming(name: str, arguments: argparse.Namespace) -> str:
         times = in_turn(
             {"stream": go_on, "again": lambda: model.forecast(frames, horizon=10)},
             arguments.repeats,
-            arguments.device,
         )
     return f"| {name} | {ratio(times['stream'], times['again'])} |"
 
@@ -129,7 +117,6 @@ def streaming(name: str, arguments: argparse.Namespace) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--models", nargs="+", default=MODELS)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("32", "bf16"), default="32")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--size", type=int, default=64)
@@ -139,7 +126,7 @@ if __name__ == "__main__":
     parser.add_argument("--modes", nargs="*", default=("step", "sqrt"), help="memory modes beside keep")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    about = machine(torch.device(arguments.device))
+    about = machine(torch.device("cpu"))
     print(", ".join(f"{key} {value}" for key, value in about.items()))
     print(f"precision {arguments.precision}, {arguments.context} -> {arguments.horizon}, {arguments.repeats} repeats\n")
     head = "| model | batch | train s | TFLOP/s | train: transcription / ours | with unused branches / ours "

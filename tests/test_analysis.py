@@ -342,6 +342,7 @@ def test_analyze_says_what_a_model_costs(tmp_path, capsys):
     assert "ms-trajgru, 16x24, 2 -> 3 frames, batch 2, precision 32" in out
     assert "this run fits with memory step" in out
     assert max(map(len, out.splitlines())) <= 80
+    assert "Effective receptive field, untrained" in out
     document = json.loads((tmp_path / "a.json").read_text())
     assert list(document["models"]) == ["ms-trajgru", "trajgru"]
     cost = Cost(partial(build, "ms-trajgru", links=3, scales=(1, 2)), Workload((16, 24), 2, 3, 2))
@@ -352,6 +353,14 @@ def test_analyze_says_what_a_model_costs(tmp_path, capsys):
     assert len(model["receptive_field"]) == 4
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+
+
+def test_of_two_modes_that_take_as_much_the_faster_is_advised():
+    """Of three steps `sqrt` holds as much as `step` does."""
+    cost = Cost(partial(build, "convlstm"), Workload((16, 16), 2, 2, batch=4))
+    assert cost.training_bytes("sqrt") == cost.training_bytes("step") < cost.training_bytes("keep")
+    ways = ways_to_fit(cost, cost.training_bytes("step") - 1)
+    assert "It fits with --accumulate 2 --memory step, the same training in more parts." in ways
 
 
 def test_analyze_says_what_would_fit(capsys, monkeypatch):
@@ -367,6 +376,8 @@ def test_analyze_says_what_would_fit(capsys, monkeypatch):
         (["convlstm", "--options.links", "3"], "no option links"),
         (["convlstm", "--output", "a.txt"], "write something.json"),
         (["convlstm", "--size", "0"], "--size 0: at least 1"),
+        (["convlstm", "--size", "-5"], "--size -5: at least 1"),
+        (["runs/none"], "runs/none: no such run directory; name one, or a model"),
         (["convlstm", "--memory", "auto"], "--memory"),
         ([], "MODEL"),
     ],
@@ -424,10 +435,10 @@ TRAINING += ["--data.test-samples", "2", "--device", "cpu", "--memory", "auto", 
 def test_analyze_a_run(tmp_path, capsys):
     run = str(tmp_path / "run")
     main([*TRAINING, run])
-    assert "--memory auto: keep, about 0.00 GiB" in capsys.readouterr().err
+    assert "--memory auto: keep, about 0.68 MiB" in capsys.readouterr().err
     out = analyze(capsys, run)
     assert "ms-convlstm, 16x16, 2 -> 2 frames, batch 2" in out
-    assert "Effective receptive field" in out
+    assert "Effective receptive field, trained" in out
     with pytest.raises(SystemExit):
         main(["analyze", run, "--hidden", "8"])
     assert "leave out --hidden, --kernel-size" in capsys.readouterr().err

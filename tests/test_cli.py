@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import msrnn
+from msrnn.arguments import normalised
 from msrnn.cli import main
 
 SMALL = [
@@ -171,6 +172,8 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         ([*train, "--model", "ms-mim", "--config", nothing], "nothing"),
         (["train", "--model", "ms-mim", "--out", run], "exists: choose another --out"),
         (["train", "--resume", "--out", nothing], "not there"),
+        (["train", "--model", "ms-mim", "--out", ""], "not an empty one"),
+        (["evaluate", ""], "not an empty one"),
         (["evaluate", nothing], "is no run directory (not there)"),
         (["evaluate", frames], "is no run directory (no directory)"),
         (["evaluate", tmp_path], "no settings.yaml in it"),
@@ -266,3 +269,26 @@ def test_version(capsys):
         main(["--version"])
     assert not exit_.value.code
     assert capsys.readouterr().out.strip() == f"msrnn {msrnn.__version__}"
+
+
+def test_switches_need_no_value(tmp_path, frames, capsys):
+    out = ["--context=2", "--horizon=2", f"--out={tmp_path / 'run'}"]
+    for arguments in (["--compile", "--data.skip-bad"], ["--compile", "false", "--data.skip-bad=true"]):
+        said = refused(capsys, "train", "--model", "convlstm", "--data", frames, *arguments, *out)
+        assert "no train sequence of 4 frames" in said  # what is wrong is not the switches
+    assert "expected" in refused(capsys, "train", "--model", "convlstm", "--compile", "perhaps", *out)
+
+
+def test_switches_are_true():
+    given = ["train", "--compile", "--data.skip-bad", "--out", "run"]
+    assert normalised(given) == ["train", "--compile=true", "--data.skip_bad=true", "--out", "run"]
+    assert normalised(["train", "--compile", "false", "--data.skip-bad"])[1:] == [
+        "--compile",
+        "false",
+        "--data.skip_bad=true",
+    ]
+
+
+def test_memory_modes_are_named(capsys, tmp_path):
+    said = refused(capsys, "train", "--model", "convlstm", "--memory", "foo", "--out", tmp_path / "run")
+    assert said == "msrnn: --model.memory: expected one of 'keep', 'step', 'sqrt', 'auto'. Got value: foo"

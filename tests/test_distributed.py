@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from processes import INTERRUPTIBLE, arguments, assert_same, checkpoint, finish, start
 
 pytestmark = pytest.mark.slow
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 SAME = 1e-6
 OPTIONS = {"steps": 20, "data.validation-samples": 5, "model": "ms-predrnn-v2"}
 """Reverse-scheduled sampling, a loss term of the model's own, and validation sequences that two cannot halve."""
@@ -41,7 +43,7 @@ def test_two_processes_are_one_to_the_last_digits(tmp_path):
 
 def test_torchrun_says_how_many(alone, tmp_path):
     run = tmp_path / "run"
-    finish(start(arguments(run, **OPTIONS), prefix=(shutil.which("torchrun"), "--nproc-per-node=2", "--no-python")))
+    finish(start(arguments(run, **OPTIONS), prefix=(*TORCHRUN, "--nproc-per-node=2", "--no-python")))
     assert_same(run, alone, SAME)
 
 
@@ -91,7 +93,7 @@ def test_two_machines(alone, tmp_path):
                 ip("-n", host, "link", "set", device, "up")
         processes = []
         for number, host in enumerate(hosts):
-            prefix = ("ip", "netns", "exec", host, shutil.which("torchrun"), "--nnodes=2", "--nproc-per-node=1")
+            prefix = ("ip", "netns", "exec", host, *TORCHRUN, "--nnodes=2", "--nproc-per-node=1")
             prefix += (f"--node-rank={number}", "--master-addr=10.77.0.1", "--master-port=29400", "--no-python")
             variables = {"GLOO_SOCKET_IFNAME": f"msrnn{number}"}
             processes.append(start(arguments(run, **OPTIONS), prefix=prefix, **variables))

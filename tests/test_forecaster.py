@@ -1,3 +1,4 @@
+import copy
 import gc
 
 import pytest
@@ -62,7 +63,7 @@ def test_frames_that_fit_are_not_padded():
     assert model.pyramid.multiple == 8
     frame = frames(1, 1, 16, 24)
     x = model.embed(frame)
-    top, _, _ = model.pyramid(x, model.pyramid.initial_state(x))
+    top, _, _ = model.pyramid(x, model.pyramid.initial_state(1, 16, 24))
     assert model.step(frame)[0].equal(model.head(top))
 
 
@@ -105,6 +106,32 @@ def test_compiles_without_a_break(compiled_model):
     x = frames(1, 3, 1, 8, 8)
     compiled = torch.compile(model.forward, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(x, context=2), model(x, context=2))
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of torch itself
+def test_is_compiled_once_for_training_and_once_for_forecasts():
+    model = tiny_model("ms-motionrnn", scales=(1, 2, 1)).double()
+    compiled = copy.deepcopy(model)
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph
+
+    compiled.compile(backend=backend, fullgraph=True, dynamic=False)
+    x = frames(1, 4, 1, 8, 8).double()
+    for memory in ("keep", "step"):
+        compiled.memory = memory
+        for one in (model, compiled):
+            one.zero_grad()
+            one(x, context=2)[0].square().mean().backward()
+        for expected, weight in zip(model.parameters(), compiled.parameters(), strict=True):
+            torch.testing.assert_close(weight.grad, expected.grad)
+    assert len(graphs) == 1
+    torch.testing.assert_close(compiled.forecast(x[:, :2], 3), model.forecast(x[:, :2], 3))
+    assert len(graphs) == 2
+    copy.deepcopy(compiled).forecast(x[:, :1], 1)  # a copy is not compiled
+    assert len(graphs) == 2
 
 
 @pytest.mark.parametrize(

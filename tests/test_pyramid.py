@@ -1,7 +1,8 @@
+import pytest
 import torch
 
 from conftest import tiny_model
-from msrnn.pyramid import resample
+from msrnn.resampling import resample
 
 
 def sources(scales, skips):
@@ -34,3 +35,14 @@ def test_resample():
     assert up[0, 0, 0, :4].tolist() == [0, 0.25, 0.75, 1.25]  # pixel centres, not corners
     with torch.autocast("cpu", torch.bfloat16):
         assert resample(x.bfloat16(), 2, 1).dtype == torch.bfloat16
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of torch itself
+@pytest.mark.parametrize("shape", [(2, 3, 5, 4), (1, 1, 1, 1), (1, 2, 2, 7)])
+def test_compiled_doubling_is_the_same(shape):
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    compiled = torch.compile(lambda x: resample(x, 2, 1), backend="aot_eager", fullgraph=True)
+    weights = torch.randn(*shape[:2], 2 * shape[2], 2 * shape[3], dtype=torch.float64)
+    up, expected = compiled(x), resample(x, 2, 1)
+    torch.testing.assert_close(up, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(y, x, weights)[0] for y in (up, expected)))

@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 
 import numpy as np
@@ -11,7 +12,7 @@ import msrnn
 from msrnn.data import open_data
 from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings, SettingsError
 from msrnn.training import StoppedError
-from msrnn.training.loading import TrainingBatches, training_loader
+from msrnn.training.loading import Process, TrainingBatches, training_loader
 from msrnn.training.module import Training, learning_rate_factor
 from msrnn.training.run import train
 
@@ -131,10 +132,49 @@ def test_resume_changes_nothing_that_matters(finished):
     assert finished.settings() == small()
 
 
+def test_resume_begins_a_run_that_is_not_there(finished, tmp_path):
+    """Also one that was killed while it was being made; what that has left is gone after the next start."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "field.yaml").write_text("")
+    (run / ".settings.123.yaml").write_text("half")
+    begun = train(small(), run, resume=True)
+    torch.testing.assert_close(weights(begun), weights(finished), rtol=0, atol=0)
+    train(small(), run, resume=True)
+    assert not list(run.rglob(".*"))
+
+
+def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path, monkeypatch):
+    original = Training.training_step
+
+    def infinite(self, batch, number):
+        loss = original(self, batch, number)
+        return loss * torch.inf if self.global_step in (1, 2) else loss
+
+    monkeypatch.setattr(Training, "training_step", infinite)
+    with pytest.raises(
+        FloatingPointError, match=r"the gradient's norm is (nan|inf) in optimiser step 2, .*: sequence 5"
+    ):
+        train(small(), tmp_path / "stopped")
+    line = [line for line in metrics(train(small(on_nonfinite="skip"), tmp_path / "run")) if "train/loss" in line][-1]
+    assert (line["train/skipped"], line["train/clipped"]) == (2, 0)
+    assert np.isfinite(line["train/loss"])
+
+
+def test_early_stopping_is_resumed(tmp_path):
+    """Killed right after the checkpoint of the validation that ended it."""
+    settings = small(epochs=6, patience=1, learning_rate=1e-12)
+    whole = train(settings, tmp_path / "whole")
+    last = metrics(whole)[-1]["step"]
+    assert last < settings.steps
+    resumed = train(settings, whole.path, resume=True)
+    assert metrics(resumed)[-1]["step"] == last
+
+
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch, accumulate, told):
-    settings = small(accumulate=accumulate, batch_size=2, epochs=4)  # step 12 is one whose metrics are written
+    settings = small(accumulate=accumulate, batch_size=2, epochs=4)  # the metrics of step 10 are written
     whole = train(settings, tmp_path / "whole")
     original, handlers = Training.training_step, [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
 
@@ -251,6 +291,25 @@ def test_precision_reaches_the_model(monkeypatch, tmp_path):
     assert seen[-1] == (torch.float32, True)
 
 
+def test_a_run_that_exists_is_noticed_before_anything_is_read(finished, tmp_path):
+    with pytest.raises(SettingsError, match="exists: choose another --out"):
+        train(RunSettings(ModelSettings("ms-convlstm"), DataSettings(str(tmp_path / "nowhere.npy"))), finished.path)
+
+
+def test_compiled_training_is_the_same(finished, tmp_path, monkeypatch):
+    asked = []
+
+    def compile_with(function, **options):
+        asked.append(options)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile_with)
+    compiled = train(small(compile=True), tmp_path / "run")
+    assert asked == [{"dynamic": False, "mode": None}]
+    for name, weight in weights(finished).items():
+        torch.testing.assert_close(weights(compiled)[name], weight)
+
+
 def test_a_run_is_never_written_over(finished):
     before = finished.metrics_file.read_text()
     with pytest.raises(SettingsError, match="exists: choose another --out, or continue that run with --resume"):
@@ -321,6 +380,7 @@ def test_learning_rate():
     ("options", "message"),
     [
         ({"horizon": 0}, "horizon=0 must be at least 1"),
+        ({"devices": 0}, "devices=0 must be at least 1"),
         ({"epochs": 0}, "epochs=0 must be positive"),
         ({"accumulate": 3}, "accumulate=3 must divide batch_size=4"),
         ({"warmup": 1}, "warmup=1"),
@@ -330,6 +390,21 @@ def test_learning_rate():
 def test_settings_that_are_not_possible(options, message):
     with pytest.raises(SettingsError, match=message):
         small(**options)
+
+
+def test_processes_share_a_batch_equally(tmp_path):
+    with pytest.raises(SettingsError, match="--batch-size 4 in 2 parts cannot be shared equally by 4 processes"):
+        train(small(accumulate=2, devices=4), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    batches = [list(TrainingBatches(small(accumulate=2), 1, Process(rank, 2))) for rank in (0, 1)]
+    assert batches[0][:2] == [[4], [6]]
+    assert batches[1][:2] == [[5], [7]]
+
+
+def test_sequences_of_files_are_called_by_time_and_file(tmp_path):
+    np.save(tmp_path / "frames.npy", np.random.default_rng(0).random((20, 8, 8), np.float32))
+    training = open_data(DataSettings(name=str(tmp_path / "frames.npy")), 2, 2, 0).training(4)
+    assert re.fullmatch(r"sequence 1, frame \d+ in .*frames\.npy", training.title(3))
 
 
 def test_predict(finished):

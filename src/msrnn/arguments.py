@@ -32,6 +32,8 @@ NUMBERS = (
 )
 LISTS = dict.fromkeys(NUMBERS, r"-?[\d.]+(e-?\d+)?") | {"--data.actions": r"[a-z]+", "--baselines": r"[^-\[].*"}
 """Options that take several values, and what each of these looks like."""
+SWITCHES = ("--compile", "--data.skip_bad")
+"""Settings that are true when they are named alone."""
 LISTS_OF = {
     "analyze": {"--output": r"[^-].*"},
     "benchmark": {"--models": r"[a-z].*", "--memory": r"[a-z]+", "--precision": r"\w+"},
@@ -147,6 +149,12 @@ def normalised(argv: Sequence[str]) -> list[str]:
             value = _listed(option, token, lists)
             tokens.append(value)
             option = option if value.startswith("[") else ""
+    if command in ("train", "evaluate"):
+        after = [*tokens[1:], "--"]
+        tokens = [
+            f"{token}=true" if token in SWITCHES and following.startswith("--") else token
+            for token, following in zip(tokens, after, strict=True)
+        ]
     return [_squared(before, token) for before, token in zip(["", *tokens], tokens, strict=False)]
 
 
@@ -167,7 +175,7 @@ def _listed(option: str, value: str, lists: Mapping[str, str]) -> str:
 
 def _squared(option: str, value: str) -> str:
     """One edge of a square as two."""
-    one = re.fullmatch(r"\[(\d+)\]", value)
+    one = re.fullmatch(r"\[(-?\d+)\]", value)
     return f"[{one[1]},{one[1]}]" if one and option in SIZES else value
 
 

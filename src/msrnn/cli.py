@@ -7,7 +7,8 @@ import re
 import signal
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from inspect import signature
 from pathlib import Path
@@ -358,22 +359,26 @@ def analyze(
     changes: dict[str, Any] = {"hidden_channels": hidden, "kernel_size": kernel_size, "scales": scales}
     changes |= {"skips": skips, "options": options}
     given = {name: value for name, value in changes.items() if value is not None}
-    if Path(model).is_dir():
-        from msrnn.predictor import load
+    with _telling("counting, and measuring how far it sees: seconds to a minute"):
+        if Path(model).is_dir():
+            from msrnn.predictor import load
 
-        predictor = load(model, "cpu")
-        run = predictor.settings
-        if given or channels is not None:
-            fixed = "--hidden, --kernel-size, --scales, --skips, --options and --channels"
-            raise SettingsError(f"{model} is a run: leave out {fixed}, or name a model")
-        run.model.memory = memory or run.model.memory
-        lengths = context or run.context, horizon or run.horizon, batch or run.batch_size // run.accumulate
-        analysis = analyze_run(predictor, size, *lengths, precision or run.precision, device)
-    else:
-        settings = ModelSettings(model, **given, memory=memory or "keep")
-        work = (size or (64, 64), context or 10, horizon or 10, batch or 4)
-        analysis = analyze_model(settings, channels or 1, Workload(*work, precision or "32"), device)
-    sys.stdout.write(analysis.table())
+            predictor = load(model, "cpu")
+            run = predictor.settings
+            if given or channels is not None:
+                fixed = "--hidden, --kernel-size, --scales, --skips, --options and --channels"
+                raise SettingsError(f"{model} is a run: leave out {fixed}, or name a model")
+            run.model.memory = memory or run.model.memory
+            lengths = context or run.context, horizon or run.horizon, batch or run.batch_size // run.accumulate
+            analysis = analyze_run(predictor, size, *lengths, precision or run.precision, device)
+        elif Path(model).name != model:
+            raise SettingsError(f"{model}: no such run directory; name one, or a model")
+        else:
+            settings = ModelSettings(model, **given, memory=memory or "keep")
+            work = (size or (64, 64), context or 10, horizon or 10, batch or 4)
+            analysis = analyze_model(settings, channels or 1, Workload(*work, precision or "32"), device)
+        table = analysis.table()
+    sys.stdout.write(table)
     for name in output:
         with written(Path(name)) as partial:
             if Path(name).suffix == ".json":
@@ -384,6 +389,22 @@ def analyze(
 
 
 FIGURES = (".png", ".svg", ".pdf")
+
+
+def _tell(what: str) -> None:
+    """On a terminal, in the place of what was told before."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{what}")
+
+
+@contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """Tell what is going on as long as it does."""
+    _tell(what)
+    try:
+        yield
+    finally:
+        _tell("")
 
 
 def benchmark(
@@ -440,17 +461,12 @@ def benchmark(
     def build(name: str) -> "Forecaster":
         return build_model(ModelSettings(name, hidden_channels=hidden), channels=1)
 
-    def tell(what: str) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\033[K{what}")
-
     torch.manual_seed(0)
     for name in names:
         build(name)  # what is not possible is said before anything is measured
-    done = measure(
-        build, names, memory, precision, Workload(size, context, horizon, batch), where, repeats, compile, tell
-    )
-    tell("")
+    work = Workload(size, context, horizon, batch)
+    with _telling("measuring"):
+        done = measure(build, names, memory, precision, work, where, repeats, compile, _tell)
     sys.stdout.write(done.table())
     if before is not None:
         sys.stdout.write(f"\n{done.compared(before, str(compare))}")

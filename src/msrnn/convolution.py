@@ -33,12 +33,11 @@ def convolve(*terms: tuple[Any, ...]) -> Tensor:
     return _Joined.apply(geometry, len(inputs), len(convs), *inputs, *weights, *biases)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def _compute_dtype(weight: Tensor) -> torch.dtype:
+def compute_dtype(weight: Tensor) -> torch.dtype:
     """What a convolution with that weight computes in: as the weight, or as autocast wants."""
     kind = weight.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) and weight.dtype != torch.float64:
-        return torch.get_autocast_dtype(kind)
-    return weight.dtype
+    autocast = kind != "meta" and torch.is_autocast_enabled(kind) and weight.dtype != torch.float64
+    return torch.get_autocast_dtype(kind) if autocast else weight.dtype
 
 
 def _join(tensors: list[Tensor], dtype: torch.dtype) -> Tensor:
@@ -51,7 +50,7 @@ class _Joined(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, geometry: tuple[Any, ...], inputs: int, convs: int, *tensors: Tensor) -> Tensor:
         xs, weights, biases = _parts(tensors, inputs, convs)
-        ctx.geometry, ctx.counts, ctx.dtype = geometry, (inputs, convs), _compute_dtype(weights[0])
+        ctx.geometry, ctx.counts, ctx.dtype = geometry, (inputs, convs), compute_dtype(weights[0])
         ctx.save_for_backward(*tensors)
         bias = sum(biases[1:], start=biases[0]).to(ctx.dtype) if biases else None
         stride, padding, dilation = geometry

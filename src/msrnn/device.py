@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from msrnn.settings import SettingsError
 
@@ -22,6 +23,12 @@ def find_device(name: str) -> torch.device:
     if name == "mps" and not torch.backends.mps.is_available():
         raise SettingsError("--device mps: torch finds no MPS device here; use --device auto")
     return torch.device(name)
+
+
+def lay_out(model: nn.Module, device: torch.device) -> None:
+    """Lay the weights out as convolutions on that device want them; they need not be there yet."""
+    if device.type == "cuda":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 HEADROOM = {"cpu": 1.5}

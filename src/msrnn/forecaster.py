@@ -1,14 +1,16 @@
 """Frames in, frames out: embed -> pyramid -> head, rolled out over time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils._pytree import tree_map_only
 
 from msrnn import memory as recompute
 from msrnn.cells.base import Cell
+from msrnn.convolution import compute_dtype
 from msrnn.pyramid import Pyramid, PyramidState
 
 Carry = tuple[Tensor | None, Tensor | None, PyramidState | None]
@@ -72,6 +74,7 @@ class Forecaster(nn.Module):
         self.memory = memory
         self.half_state = half_state
         """Whether memories are carried in autocast's lower precision; if not, as precisely as the weights are."""
+        self._compiled: Callable[[Tensor, PyramidState], tuple[Tensor, PyramidState, Tensor]] | None = None
 
     @property
     def memory(self) -> str:
@@ -83,6 +86,14 @@ class Forecaster(nn.Module):
         if mode not in recompute.MODES:
             raise ValueError(f"no memory mode {mode!r}; choose from {', '.join(recompute.MODES)}")
         self._memory = mode
+
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Compile the time step in place with `torch.compile`, whose options are taken."""
+        self._compiled = torch.compile(self._time_step, *arguments, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return state | {"_compiled": None}  # as torch has it: a copy is not compiled
 
     def forward(self, frames: Tensor, context: int, truth_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Predict each frame from those before it.
@@ -143,9 +154,7 @@ class Forecaster(nn.Module):
         """
         self._check(frame, "frame", "(batch, channel, y, x)")
         if state is not None:
-            height, width = self._padded(frame)
-            batch, channels = len(frame), self.pyramid.channels
-            expected = self.pyramid.initial_state(torch.empty(batch, channels, height, width, device="meta"))
+            expected = self.pyramid.initial_state(len(frame), *self._padded(frame), device="meta")
             if _shapes(state) != _shapes(expected):
                 raise ValueError(
                     f"state is not of this model and frames of shape {tuple(frame.shape)}; start again with state=None"
@@ -176,17 +185,29 @@ class Forecaster(nn.Module):
             own, state, auxiliary = self._advance(frame, state)
             return (own, held, state), (own, auxiliary)
 
+        if self._compiled and frames.is_cuda:
+            # with CUDA graphs: what earlier roll-outs gave may be overwritten
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         start: Carry = (None, None, None)
         results = recompute.scan(body, start, steps, self.memory)
         return [own for own, _ in results], [auxiliary for _, auxiliary in results]
 
     def _advance(self, frame: Tensor, state: PyramidState | None) -> tuple[Tensor, PyramidState, Tensor]:
         """Next frame, state and auxiliary term."""
-        height, width = frame.shape[-2:]
-        x = self.embed(self._pad(frame))
         if state is None:
             # Gates of lower precision do not lower that of the state they update.
-            state = self.pyramid.initial_state(x if self.half_state else x.to(self.embed.weight.dtype))
+            weight = self.embed.weight
+            dtype = compute_dtype(weight) if self.half_state else weight.dtype
+            state = self.pyramid.initial_state(len(frame), *self._padded(frame), dtype=dtype, device=frame.device)
+            if self._compiled:
+                state = tree_map_only(Tensor, _like_later, state)
+        if self._compiled:  # once for all steps: the first ones have to look like the others
+            return self._compiled(_like_later(frame), state)
+        return self._time_step(frame, state)
+
+    def _time_step(self, frame: Tensor, state: PyramidState) -> tuple[Tensor, PyramidState, Tensor]:
+        height, width = frame.shape[-2:]
+        x = self.embed(self._pad(frame)).contiguous(memory_format=_layout(frame))
         x, state, auxiliary = self.pyramid(x, state)
         next_frame = self.head(x)[..., :height, :width]
         return next_frame.to(frame.dtype), state, auxiliary
@@ -219,6 +240,16 @@ class Forecaster(nn.Module):
         wanted = self.embed.weight.dtype
         if frames.dtype != wanted and not torch.is_autocast_enabled(frames.device.type):
             raise ValueError(f"{name} is {frames.dtype}, the model {wanted}: convert one with .to(dtype)")
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    """In which convolutions are fastest."""
+    return torch.channels_last if x.is_cuda else torch.contiguous_format
+
+
+def _like_later(x: Tensor) -> Tensor:
+    """A tensor of its own, in the layout of activations, that has a gradient where there are gradients."""
+    return x.clone(memory_format=_layout(x)).requires_grad_(torch.is_grad_enabled())
 
 
 def _shapes(state: PyramidState) -> list[list[torch.Size]]:

@@ -17,7 +17,7 @@ from msrnn.data.field import MINUTE_NS
 from msrnn.data.readers.arrays import LAYOUTS, as_sequences, largest_value
 from msrnn.data.readers.base import AXES
 from msrnn.data.resize import resized_coords
-from msrnn.device import find_device
+from msrnn.device import find_device, lay_out
 from msrnn.forecaster import Forecaster
 from msrnn.rundir import RunDirectory, build_model
 from msrnn.settings import RunSettings
@@ -187,4 +187,6 @@ def load(run: str | os.PathLike[str], device: str = "auto") -> Predictor:
     settings, field = directory.settings(), directory.field()
     model = build_model(settings.model, field.channels)
     directory.load_into(model)
-    return Predictor(model.to(find_device(device)).eval(), settings, field)
+    where = find_device(device)
+    lay_out(model, where)
+    return Predictor(model.to(where).eval(), settings, field)

@@ -6,10 +6,11 @@ from itertools import pairwise
 from operator import index
 from typing import Any, NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from msrnn.cells.base import Cell, Place, State
+from msrnn.resampling import resample
 
 
 class PyramidState(NamedTuple):
@@ -17,16 +18,6 @@ class PyramidState(NamedTuple):
 
     layers: tuple[State, ...]
     memory: Tensor | None
-
-
-def resample(x: Tensor, scale: int, to_scale: int) -> Tensor:
-    """`x` at 1/scale of the resolution, brought to 1/to_scale: max pooling down, bilinear up, nothing if equal."""
-    if to_scale > scale:
-        return functional.max_pool2d(x, to_scale // scale)
-    if to_scale < scale:
-        up = functional.interpolate(x, scale_factor=scale / to_scale, mode="bilinear", align_corners=False)
-        return up.to(x.dtype)  # autocast would go on in float32
-    return x
 
 
 def _mirror(layer: int, scales: Sequence[int]) -> set[int]:
@@ -104,10 +95,9 @@ class Pyramid(nn.Module):
         self.multiple = math.lcm(*(scale * c.multiple for scale, c in zip(self.scales, classes, strict=True)))
         """Height and width of what enters must be divisible by this."""
 
-    def initial_state(self, x: Tensor) -> PyramidState:
-        """Zero state for an input (batch, channels, y, x)."""
-        batch, _, height, width = x.shape
-        zeros = {s: x.new_zeros(batch, self.channels, height // s, width // s) for s in set(self.scales)}
+    def initial_state(self, batch: int, height: int, width: int, **options: Any) -> PyramidState:
+        """Zero state for inputs (batch, channels, height, width); `options` are torch.zeros's: dtype and device."""
+        zeros = {s: torch.zeros(batch, self.channels, height // s, width // s, **options) for s in set(self.scales)}
         cells = cast(Iterable[Cell], self.cells)
         layers = tuple(cell.initial_state(zeros[s]) for cell, s in zip(cells, self.scales, strict=True))
         return PyramidState(layers, zeros[self.scales[-1]] if self.climbs else None)

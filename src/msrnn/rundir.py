@@ -23,9 +23,15 @@ from msrnn.settings import ModelSettings, RunSettings, SettingsError
 
 
 class RunDirectory:
-    """Paths inside a run directory, its settings and its weights."""
+    """Paths inside a run directory, its settings and its weights.
+
+    Raises:
+        SettingsError: the path is empty.
+    """
 
     def __init__(self, path: str | Path) -> None:
+        if path == "":
+            raise SettingsError("a run directory has a name, not an empty one")
         self.path = Path(path)
         self.settings_file = self.path / "settings.yaml"
         self.field_file = self.path / "field.yaml"
@@ -41,16 +47,20 @@ class RunDirectory:
         """Whether its training has begun."""
         return self.settings_file.is_file()
 
+    def check_new(self) -> None:
+        """Raise a SettingsError if there is something in its place already."""
+        if self.path.is_file():
+            raise SettingsError(f"--out: {self.path} is a file: choose another name")
+        if self.path.is_dir() and any(path != self.field_file and not is_partial(path) for path in self.path.iterdir()):
+            raise SettingsError(f"{self.path} exists: choose another --out, or continue that run with --resume")
+
     def create(self, settings: RunSettings, field: Field) -> None:
         """Make the directory and write the settings, the versions of what they are for, and what the frames are.
 
         Raises:
             SettingsError: it exists, or cannot be written.
         """
-        if self.path.is_file():
-            raise SettingsError(f"--out: {self.path} is a file: choose another name")
-        if self.path.is_dir() and any(path != self.field_file and not is_partial(path) for path in self.path.iterdir()):
-            raise SettingsError(f"{self.path} exists: choose another --out, or continue that run with --resume")
+        self.check_new()
         versions = {"msrnn": msrnn.__version__, "torch": str(torch.__version__), "python": platform.python_version()}
         document = _plain(asdict(settings)) | {"versions": versions}
         try:

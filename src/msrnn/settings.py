@@ -42,7 +42,7 @@ class ModelSettings:
     skips: Skips | None = None
     """Which earlier layers' outputs are added to a layer's input: none, mirror, unet3+ or full. Default: as the name
     says."""
-    memory: Memory | Literal["auto"] = "keep"
+    memory: Literal[Memory, "auto"] = "keep"
     """What training holds in memory: all activations (keep), the state of each step, or of a few (sqrt); the rest is
     computed again. auto: the fastest that fits the device."""
     half_state: bool = True
@@ -244,12 +244,13 @@ class RunSettings:
     """Floating point: 32 or 64 bit, or mixed with bfloat16."""
     device: Device = "auto"
     """Where to train."""
+    compile: bool = False
+    """Compile the time step with torch.compile, which takes a minute or two; meant for GPUs, where --memory keep also
+    uses CUDA graphs."""
     devices: int | None = None
     """Processes on each machine, on a device each. Default: as torchrun or SLURM has started, or 1."""
     nodes: int | None = None
     """Machines. Default: as torchrun or SLURM has started, or 1."""
-    strategy: Literal["ddp", "fsdp"] = "ddp"
-    """How several processes share the work: ddp, each has all weights; fsdp, each has a part (CUDA only)."""
     workers: int = 0
     """Processes that make batches; 0: the training itself does, in turn."""
     seed: int = 0

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from msrnn.analysis.cost import Cost, Workload, autocast, follow
+from msrnn.device import lay_out
 from msrnn.files import written
 from msrnn.forecaster import Forecaster
 from msrnn.settings import SettingsError
@@ -165,14 +166,14 @@ def measure(
             model.to(device)
             if precision == "64":
                 model.double()
-            if device.type == "cuda":
-                model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            lay_out(model, device)
             cases += [(name, mode, precision, _Case(model, mode, work, cost, device)) for mode in modes]
-    for *_, case in cases:
-        case.count_memory()
+    if device.type != "cuda":
+        for *_, case in cases:
+            case.count_memory()  # before anything is compiled
     if compiled:
         for model in {id(case.model): case.model for *_, case in cases}.values():
-            model.pyramid.compile()
+            model.compile()
     if device.type == "cuda":
         for *_, case in cases:
             case.measure_memory()

@@ -231,23 +231,26 @@ def ways_to_fit(cost: Cost, available: int, accumulate: int = 1) -> list[str]:
     if mode := fastest_that_fits(cost, available):
         return [f"It fits with --memory {mode}."]
     ways, work = [], cost.workload
+    least = min(MODES, key=cost.training_bytes)
     if work.precision == "32":
         half = Cost(cost.build, replace(work, precision="bf16"))
         if mode := fastest_that_fits(half, available):
             ways.append(f"It fits with --precision bf16 --memory {mode}.")
     one = Cost(cost.build, replace(work, batch=1))
-    if (needed := one.training_bytes("sqrt")) <= available and work.batch > 1:
-        each = (cost.training_bytes("sqrt") - needed) / (work.batch - 1)
+    if (needed := one.training_bytes(least)) <= available and work.batch > 1:
+        each = (cost.training_bytes(least) - needed) / (work.batch - 1)
         most = 1 + int((available - needed) / each)
         parts = next(
             parts for parts in range(1, work.batch + 1) if work.batch % parts == 0 and work.batch <= parts * most
         )
-        ways.append(f"It fits with --accumulate {accumulate * parts} --memory sqrt, the same training in more parts.")
+        ways.append(
+            f"It fits with --accumulate {accumulate * parts} --memory {least}, the same training in more parts."
+        )
     share = (available - 4 * cost.weight_bytes) / (needed - 4 * cost.weight_bytes)
     edge = int(math.sqrt(max(share, 0) * math.prod(work.size))) // STEP * STEP
     while STEP <= edge < min(work.size):
-        if Cost(cost.build, replace(work, size=(edge, edge), batch=1)).training_bytes("sqrt") <= available:
-            ways.append(f"It fits with --data.crop {edge} --batch-size 1 --memory sqrt.")
+        if Cost(cost.build, replace(work, size=(edge, edge), batch=1)).training_bytes(least) <= available:
+            ways.append(f"It fits with --data.crop {edge} --batch-size 1 --memory {least}.")
             break
         edge -= STEP
     return ways or ["No memory mode, precision, batch or crop makes it fit: lower --model.hidden-channels."]

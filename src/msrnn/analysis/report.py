@@ -9,17 +9,20 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from msrnn.analysis.cost import Cost, ways_to_fit
 from msrnn.analysis.receptive import WHOLE, width_of_share
 from msrnn.memory import MODES
 from msrnn.models import MODELS, PLAIN
+from msrnn.quantities import BYTES, FLOPS, said, scale_of
 
-GIB = 2**30
 SHARES = (0.5, 0.9)
 COLOURS = ("#8b919b", "#2f7fd0")
 """Of the plain stack and of the pyramid."""
+WARNING = "#d0485a"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Analysis:
     def cost(self) -> Cost:
         """Of the model that was asked about."""
         return self.costs[0]
+
+    @property
+    def weights(self) -> str:
+        """Whose effective receptive field was measured: of a trained model alone, or of two fresh ones."""
+        return "trained" if any(influence is None for influence in self.influences) else "untrained"
 
     def document(self) -> dict[str, Any]:
         """Everything, for a file."""
@@ -83,17 +91,20 @@ class Analysis:
 
     def _layers(self) -> list[str]:
         work, (height, width) = self.cost.workload, self.cost.workload.size
+        total = self.cost.total
+        (flop, flops), (byte, bytes_) = scale_of(total.flops, FLOPS[1:]), scale_of(total.activations, BYTES[1:])
         lines = [
             f"{self.names[0]}, {height}x{width}, {work.context} -> {work.horizon} frames, batch {work.batch}, "
             f"precision {work.precision}",
             "",
-            f"{'one time step':14}{'scale':>6}{'parameters':>12}{'forward GFLOP':>15}{'kept MiB':>10}{'state MiB':>11}",
+            f"{'one time step':14}{'scale':>6}{'parameters':>12}{f'forward {flop}':>15}{f'kept {byte}':>10}"
+            f"{f'state {byte}':>11}",
         ]
-        for part in (*self.cost.parts, self.cost.total):
+        for part in (*self.cost.parts, total):
             scale = f"1/{part.scale}" if part.scale > 1 else "1" if part.scale else ""
             lines.append(
-                f"{part.name:14}{scale:>6}{part.parameters:12,}{part.flops / 1e9:15.3f}"
-                f"{part.activations / 2**20:10.1f}{part.state / 2**20:11.1f}"
+                f"{part.name:14}{scale:>6}{part.parameters:12,}{part.flops / flops:15.3f}"
+                f"{part.activations / bytes_:10.3f}{part.state / bytes_:11.3f}"
             )
         return lines
 
@@ -101,13 +112,15 @@ class Analysis:
         first, second = self.costs
         lines = [f"{'whole sequence':32}{self.names[0]:>16}{self.names[1]:>16}{'ratio':>8}"]
 
+        flop, flops = scale_of(min(cost.forward_flops for cost in self.costs), FLOPS)
+        byte, bytes_ = scale_of(min(cost.peak("keep") for cost in self.costs), BYTES)
         quantities: list[tuple[str, str, Callable[[Cost], float]]] = [
             ("parameters", ",", lambda cost: cost.parameters),
-            ("forward TFLOP", ".3f", lambda cost: cost.forward_flops / 1e12),
-            *((f"training TFLOP, {m}", ".3f", lambda cost, m=m: cost.training_flops(m) / 1e12) for m in MODES),
-            *((f"saved GiB, {m}", ".3f", lambda cost, m=m: cost.saved(m) / GIB) for m in MODES),
-            *((f"peak GiB, {m}", ".3f", lambda cost, m=m: cost.peak(m) / GIB) for m in MODES),
-            ("peak GiB, forecast", ".3f", lambda cost: cost.forecast_peak / GIB),
+            (f"forward {flop}", ".3f", lambda cost: cost.forward_flops / flops),
+            *((f"training {flop}, {m}", ".3f", lambda cost, m=m: cost.training_flops(m) / flops) for m in MODES),
+            *((f"saved {byte}, {m}", ".3f", lambda cost, m=m: cost.saved(m) / bytes_) for m in MODES),
+            *((f"peak {byte}, {m}", ".3f", lambda cost, m=m: cost.peak(m) / bytes_) for m in MODES),
+            (f"peak {byte}, forecast", ".3f", lambda cost: cost.forecast_peak / bytes_),
         ]
         for what, form, quantity in quantities:
             a, b = quantity(first), quantity(second)
@@ -116,11 +129,11 @@ class Analysis:
 
     def _fit(self) -> list[str]:
         needs: dict[str, int] = {mode: self.cost.training_bytes(mode) for mode in MODES}
-        said = ", ".join(f"{mode} {bytes_ / GIB:.2f}" for mode, bytes_ in needs.items())
-        lines = [f"In all, with weights, Adam and frames (GiB): {said}."]
+        all_in_all = ", ".join(f"{mode} {said(bytes_)}" for mode, bytes_ in needs.items())
+        lines = [f"With weights, Adam and frames: {all_in_all}."]
         if self.available is None:
             return [*lines, f"How much memory {self.device} has is not known."]
-        free = f"{self.device} has {self.available / GIB:.1f} GiB for it"
+        free = f"{self.device} has {said(self.available)} for it"
         if needs[self.memory] <= self.available:
             return [*lines, f"{free}: this run fits with memory {self.memory}."]
         return [
@@ -140,60 +153,66 @@ class Analysis:
             cells = ""
             for field in self.fields:
                 for lag in lags:
-                    width = field[lag, layer] if layer < field.shape[1] else ""
+                    width = field[lag, layer] if layer < field.shape[1] else "-"
                     cells += f"{'all' if self._covers(width) else width:>8}"
             lines.append(f"{f'layer {layer}':14}{cells}")
-        lines += ["", f"{'Effective receptive field':32}" + "".join(f"{name:>16}" for name in self.names)]
+        title = f"Effective receptive field, {self.weights}"
+        lines += ["", f"{title:36}" + "".join(f"{name:>16}" for name in self.names)]
         for share in SHARES:
             edges = self._cells(partial(_edge, share=share))
-            lines.append(f"{f'edge that holds {share:.0%}, pixels':32}{edges}")
-        lines.append(f"{'share of the newest frame':32}" + self._cells(lambda influence: f"{influence[-1].sum():.0%}"))
+            lines.append(f"{f'edge that holds {share:.0%}, pixels':36}{edges}")
+        lines.append(f"{'share of the newest frame':36}" + self._cells(lambda influence: f"{influence[-1].sum():.0%}"))
         return lines
 
     def _covers(self, width: Any) -> bool:
         """Whether a field of that width holds every frame as a whole, wherever its centre is."""
-        return bool(width != "" and (width == WHOLE or width >= 2 * max(self.cost.workload.size) - 1))
+        return bool(width != "-" and (width == WHOLE or width >= 2 * max(self.cost.workload.size) - 1))
 
     def _cells(self, say: Callable[[NDArray[np.float64]], object]) -> str:
-        return "".join(f"{'' if influence is None else say(influence):>16}" for influence in self.influences)
+        return "".join(f"{'-' if influence is None else say(influence):>16}" for influence in self.influences)
 
     def figure(self) -> Figure:
         """Costs by layer, memory by mode and receptive fields, plain and pyramid side by side."""
         with rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-            figure = Figure(figsize=(10, 7.2), layout="constrained")
-            height, width = self.cost.workload.size
-            work = self.cost.workload
+            figure = Figure(figsize=(10, 7.4), layout="constrained")
+            work, (height, width) = self.cost.workload, self.cost.workload.size
             figure.suptitle(
-                f"{self.names[0]}: {height}x{width}, {work.context} \N{RIGHTWARDS ARROW} {work.horizon} frames"
+                f"{self.names[0]}: {height}x{width}, {work.context} \N{RIGHTWARDS ARROW} {work.horizon} frames, "
+                f"batch {work.batch}, precision {work.precision}, {self.cost.parameters:,} parameters"
             )
             panels = figure.subplots(2, 2)
             self._draw_layers(panels[0, 0])
             self._draw_memory(panels[0, 1])
             self._draw_fields(panels[1, 0])
             self._draw_influence(panels[1, 1])
+            bars = panels[0, 0].get_legend_handles_labels()
+            figure.legend(*bars, loc="outside lower center", ncols=2, frameon=False)
         return figure
 
     def _colours(self) -> tuple[str, str]:
         return COLOURS if MODELS[self.names[0]].scales == PLAIN else (COLOURS[1], COLOURS[0])
 
     def _draw_layers(self, axes: Axes) -> None:
-        for number, (name, cost, colour) in enumerate(zip(self.names, self.costs, self._colours(), strict=True)):
-            layers = [part for part in cost.parts if part.name.startswith("layer")]
-            places = np.arange(len(layers)) + 0.4 * (number - 0.5)
-            axes.bar(places, [part.activations / 2**20 for part in layers], 0.38, color=colour, label=name)
-        axes.set(xlabel="layer", ylabel="MiB", title="Kept activations of one time step")
-        axes.legend(frameon=False)
+        layers = [[part for part in cost.parts if part.name.startswith("layer")] for cost in self.costs]
+        unit, divisor = scale_of(max(part.activations for parts in layers for part in parts), BYTES)
+        for number, (name, parts, colour) in enumerate(zip(self.names, layers, self._colours(), strict=True)):
+            places = np.arange(len(parts)) + 0.4 * (number - 0.5)
+            axes.bar(places, [part.activations / divisor for part in parts], 0.38, color=colour, label=name)
+        axes.set(xlabel="layer", ylabel=unit, title="Kept activations of one time step")
 
     def _draw_memory(self, axes: Axes) -> None:
+        most = max(cost.peak("keep") for cost in self.costs)
+        unit, divisor = scale_of(most, BYTES)
         for number, (cost, colour) in enumerate(zip(self.costs, self._colours(), strict=True)):
             places = np.arange(len(MODES)) + 0.4 * (number - 0.5)
-            axes.bar(places, [cost.peak(mode) / GIB for mode in MODES], 0.38, color=colour, alpha=0.45)
-            axes.bar(places, [cost.saved(mode) / GIB for mode in MODES], 0.38, color=colour)
-        if self.available is not None and self.available < 1.5 * max(c.peak("keep") for c in self.costs):
-            axes.axhline(self.available / GIB, color="#d0485a", linewidth=1)
-            axes.annotate(f"free on {self.device}", (len(MODES) - 0.5, self.available / GIB), ha="right", va="bottom")
+            axes.bar(places, [cost.peak(mode) / divisor for mode in MODES], 0.38, color=colour, alpha=0.45)
+            axes.bar(places, [cost.saved(mode) / divisor for mode in MODES], 0.38, color=colour)
+        if self.available is not None and self.available < 1.5 * most:
+            axes.axhline(self.available / divisor, color=WARNING, linewidth=1)
+            place = (len(MODES) - 0.5, self.available / divisor)
+            axes.annotate(f"free on {self.device}", place, color=WARNING, ha="right", va="bottom")
         axes.set_xticks(range(len(MODES)), MODES)
-        axes.set(xlabel="memory mode", ylabel="GiB", title="Saved (full) and peak (pale) memory of training")
+        axes.set(xlabel="memory mode", ylabel=unit, title="Saved (full) and peak (pale) memory of training")
 
     def _draw_fields(self, axes: Axes) -> None:
         whole = 2 * max(self.cost.workload.size) - 1
@@ -206,23 +225,39 @@ class Analysis:
             axes.plot(
                 [], [], line, color="black", label=f"frame {lag} step{'s' * (lag > 1)} old" if lag else "newest frame"
             )
-        axes.axhline(whole, color="#d0485a", linewidth=0.8)
-        axes.annotate("the whole frame, wherever the centre is", (0, whole), fontsize=8, va="bottom")
+        axes.axhline(whole, color=WARNING, linewidth=0.8)
+        axes.annotate("the whole frame, wherever the centre is", (0, 1.06 * whole), color=WARNING, fontsize=8)
         axes.set(xlabel="layer", ylabel="pixels", title="Theoretical receptive field", yscale="log")
-        axes.legend(frameon=False, fontsize=8)
+        axes.set_ylim(top=1.3 * whole)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
 
     def _draw_influence(self, axes: Axes) -> None:
-        axes.set_title("Effective receptive field of the next frame")
+        axes.set_title(f"Effective receptive field of the next frame, {self.weights}")
         axes.set_axis_off()
         for number, (name, influence) in enumerate(zip(self.names, self.influences, strict=True)):
             if influence is None:
                 continue
             picture = influence.sum(axis=0)
-            inset = axes.inset_axes((0.52 * number, 0.05, 0.47, 0.85))
+            inset = axes.inset_axes((0.52 * number, 0.12, 0.47, 0.85))
             inset.imshow(np.log10(picture / picture.max() + 1e-6), cmap="magma", vmin=-5, vmax=0)
             inset.set_xticks([])
             inset.set_yticks([])
-            inset.set_xlabel(f"{name}: {SHARES[-1]:.0%} within {_edge(influence, SHARES[-1])} pixels")
+            centre = [edge // 2 for edge in picture.shape]
+            edges = [_edge(influence, share) for share in SHARES]
+            for edge in edges:
+                corner = (centre[1] - edge / 2, centre[0] - edge / 2)
+                inset.add_patch(Rectangle(corner, edge, edge, fill=False, edgecolor="white", linewidth=0.8))
+            within = ", ".join(f"{share:.0%} in {edge}" for share, edge in zip(SHARES, edges, strict=True))
+            inset.set_xlabel(f"{name}\n{within} pixels", fontsize=8)
+        axes.annotate(
+            "colours: logarithmic, 1 to 10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT FIVE}",
+            (0.5, -0.04),
+            ha="center",
+            fontsize=8,
+        )
 
 
 def _edge(influence: NDArray[np.float64], share: float) -> int:

@@ -128,9 +128,10 @@ class Training(LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.largest_norm)
         own = torch.stack([torch.stack((part.loss, part.truth)) for part in self.parts]).mean(dim=0)
         loss, truth = self.trainer.strategy.reduce(own, reduce_op="mean")  # of all processes
-        if not (norm.isfinite() & loss.isfinite()):
+        if norm.isfinite() & loss.isfinite():
+            self.clipped += norm > self.largest_norm
+        else:
             self._not_finite(optimizer, norm)
-        self.clipped += norm > self.largest_norm
         self.parts.clear()
         if (self.global_step + 1) % self.log_steps == 0:
             values = {

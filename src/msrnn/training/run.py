@@ -13,11 +13,13 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
 from msrnn.analysis.cost import Cost, Workload, fastest_that_fits, ways_to_fit
 from msrnn.data import Data, open_data
-from msrnn.device import find_device, free_memory
+from msrnn.device import find_device, free_memory, lay_out
+from msrnn.quantities import said
 from msrnn.rundir import RunDirectory, build_model
 from msrnn.settings import Memory, RunSettings, SettingsError
 from msrnn.training.callbacks import (
@@ -34,7 +36,7 @@ from msrnn.training.module import MONITOR, Training
 from msrnn.training.processes import Processes, environment, find_processes
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
-FREE_ON_RESUME = ("device", "devices", "nodes", "strategy", "workers", "on_nonfinite")
+FREE_ON_RESUME = ("device", "compile", "devices", "nodes", "workers", "on_nonfinite")
 LIGHTNING_NOISE = (
     ".*does not have many workers",  # advice for data on disk; ours are made on the fly
     r".*LeafSpec",  # Lightning 2.6 uses what torch 2.13 deprecates
@@ -63,6 +65,8 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         raise SettingsError("--resume goes on with a run's own weights: leave out --init-from, or --resume")
     directory = RunDirectory(out)
     resume = resume and directory.begun
+    if not resume:
+        rank_zero_only(directory.check_new)()  # the others come later
     device = find_device(settings.device)
     processes = find_processes(settings, device)
     data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
@@ -83,6 +87,11 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         module = Training(settings, data.field, training[0].shape[1:], data.fingerprint, training.title)
     if init_from is not None:
         RunDirectory(init_from).load_into(module.model)
+    lay_out(module.model, device)
+    if settings.compile:
+        # CUDA graphs: the backward pass, in a thread of its own, cannot search for convolutions while it is recorded
+        graphs = device.type == "cuda" and settings.model.memory == "keep"
+        module.model.compile(dynamic=False, mode="reduce-overhead" if graphs else None)
     first_step = _resumed_step(directory, settings, data) if resume else 0
     trainer = _trainer(settings, directory, device, processes, first_step)
     if trainer.is_global_zero:
@@ -147,9 +156,8 @@ def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, p
         assert available is not None
         ways = " ".join(ways_to_fit(cost, available, settings.accumulate))
         raise SettingsError(f"--memory auto: nothing fits. {ways}")
-    needed = cost.training_bytes(mode) / 2**30
-    has = "an unknown amount of memory" if available is None else f"{available / 2**30:.1f} GiB for it"
-    sys.stderr.write(f"--memory auto: {mode}, about {needed:.2f} GiB; {device} has {has}\n")
+    has = "an unknown amount of memory" if available is None else f"{said(available)} for it"
+    sys.stderr.write(f"--memory auto: {mode}, about {said(cost.training_bytes(mode))}; {device} has {has}\n")
     return mode
 
 
@@ -214,7 +222,7 @@ def _trainer(
         accelerator=device.type,
         devices=processes.devices,
         num_nodes=processes.nodes,
-        strategy=settings.strategy if processes.total > 1 else "auto",
+        strategy="ddp" if processes.total > 1 else "auto",
         precision=PRECISIONS[settings.precision],
         max_steps=settings.steps,
         accumulate_grad_batches=settings.accumulate,
@@ -232,4 +240,5 @@ def _trainer(
         enable_progress_bar=interactive,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        benchmark=device.type == "cuda",  # all batches have one shape
     )
