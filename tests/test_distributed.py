@@ -8,7 +8,10 @@ import sys
 import time
 
 import pytest
+import torch
 
+from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError
+from msrnn.training.processes import Processes, find_processes
 from processes import INTERRUPTIBLE, arguments, assert_same, checkpoint, finish, start
 
 pytestmark = pytest.mark.slow
@@ -45,6 +48,43 @@ def test_torchrun_says_how_many(alone, tmp_path):
     run = tmp_path / "run"
     finish(start(arguments(run, **OPTIONS), prefix=(*TORCHRUN, "--nproc-per-node=2", "--no-python")))
     assert_same(run, alone, SAME)
+
+
+def slurm(tasks: int, **more: str) -> dict[str, str]:
+    """What srun tells the tasks of a job on this machine."""
+    return {
+        "SLURM_JOB_ID": "4242",
+        "SLURM_JOB_NAME": "train",
+        "SLURM_NODELIST": "localhost",
+        "SLURM_NODEID": "0",
+        "SLURM_NNODES": "1",
+        "SLURM_NTASKS": str(tasks),
+        "SLURM_NTASKS_PER_NODE": str(tasks),
+    } | more
+
+
+def test_slurm_says_how_many(alone, tmp_path):
+    run = tmp_path / "run"
+    tasks = [
+        start(arguments(run, **OPTIONS), **slurm(2, SLURM_PROCID=str(number), SLURM_LOCALID=str(number)))
+        for number in range(2)
+    ]
+    said = [finish(task) for task in tasks]
+    assert_same(run, alone, SAME)
+    assert sum(text.count("trained; next") for text in said) == 1
+
+
+def test_slurm_must_know_how_many_on_each_node(monkeypatch):
+    settings = RunSettings(ModelSettings("ms-convlstm"), DataSettings(), batch_size=8)
+    for name, value in (slurm(4) | {"SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "2"}).items():
+        monkeypatch.setenv(name, value)
+    assert find_processes(settings, torch.device("cpu")) == Processes(2, 2)
+    monkeypatch.delenv("SLURM_NTASKS_PER_NODE")
+    with pytest.raises(SettingsError, match="--ntasks-per-node"):
+        find_processes(settings, torch.device("cpu"))
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.setenv("SLURM_NNODES", "1")
+    assert find_processes(settings, torch.device("cpu")) == Processes(1, 1)
 
 
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])

@@ -29,6 +29,8 @@ BLOCK_BYTES = 64 << 20
 """So much is read at once."""
 POSSIBLE = {"mm/h": (-1e-3, 1e4), "mm": (-1e-3, 1e4), "dBZ": (-300.0, 150.0)}
 """What is outside is not of these units, but stands for missing values, or is damaged."""
+LARGEST_FRAME = 1 << 28
+"""Values; a file that says it has more in a frame is damaged."""
 WET_MM_H = 0.1
 """From this rain rate on a pixel counts as wet."""
 
@@ -301,11 +303,20 @@ def _headers(
         except DataError as error:
             note(error)
             continue
+        wrong = [header.shape for header in found if not _possible(header.shape)]
+        if wrong:
+            reason = f"says that its frames are {' x '.join(map(str, wrong[0]))} (time, channel, y, x)"
+            note(DataError("damaged file", path, reason, "fetch it again, or leave it out with --skip-bad"))
+            continue
         if len(found) == 1 and found[0].shape[0] == 1 and found[0].times is None:
             found = [replace(found[0], times=np.array([place]))]  # a file that is left out is a gap
         parts += [Part(path, number) for number in range(len(found))]
         headers += found
     return parts, headers
+
+
+def _possible(shape: tuple[int, ...]) -> bool:
+    return min(shape) > 0 and math.prod(shape[1:]) <= LARGEST_FRAME
 
 
 Said = tuple[str | None, float | None]

@@ -50,13 +50,23 @@ def find_processes(settings: RunSettings, device: torch.device) -> Processes:
 
 
 def _started() -> Processes:
-    """By torchrun, or by SLURM."""
+    """By torchrun, or by SLURM.
+
+    Raises:
+        SettingsError: SLURM was not told how many tasks each node is to have.
+    """
     if TorchElasticEnvironment.detect():
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         return Processes(local, int(os.environ["WORLD_SIZE"]) // local)
     if SLURMEnvironment.detect():
-        nodes = int(os.environ.get("SLURM_NNODES", "1"))
-        return Processes(int(os.environ["SLURM_NTASKS"]) // nodes, nodes)
+        nodes, tasks = (int(os.environ.get(name, "1")) for name in ("SLURM_NNODES", "SLURM_NTASKS"))
+        local = int(os.environ.get("SLURM_NTASKS_PER_NODE", "0" if tasks > 1 else "1"))
+        if local * nodes != tasks:
+            raise SettingsError(
+                f"SLURM has started {tasks} tasks on {nodes} nodes: ask for them by --nodes and --ntasks-per-node, "
+                "without --ntasks"
+            )
+        return Processes(local, nodes)
     return Processes(1, 1)
 
 
