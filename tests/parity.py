@@ -67,7 +67,8 @@ class Agreement(NamedTuple):
     loss: float
     """relative"""
     gradient: float
-    """worst ||ours - theirs|| / ||theirs|| of any weight"""
+    """worst ||ours - theirs|| / ||theirs|| of any weight; what is 0 but for rounding, as the gradient of a key's bias
+    in attention, is measured by the whole gradient"""
     parameters: int
     unused: int
     """parameters of the released model that feed nothing, by its own account"""
@@ -84,11 +85,12 @@ def compare(path) -> Agreement:
     loss = paper(predictions, frames[:, 1:], torch.ones_like(predictions)) + auxiliary
     loss.backward()
     predictions = predictions.detach()
-    pairs = zip(model.parameters(), expected.parameters(), strict=True)
+    pairs = [(ours.grad, grad.detach()) for ours, grad in zip(model.parameters(), expected.parameters(), strict=True)]
+    least = 1e-5 * float(torch.stack([grad.norm() for _, grad in pairs]).norm())
     return Agreement(
         float((predictions - theirs).abs().max() / max(1, theirs.abs().max())),
         float(abs(loss.detach() / vectors.tensors["loss"] - 1)),
-        max(float((ours.grad - grad.detach()).norm() / grad.detach().norm()) for ours, grad in pairs),
+        max(float((ours - grad).norm() / grad.norm().clamp(min=least)) for ours, grad in pairs),
         sum(parameter.numel() for parameter in model.parameters()),
         sum(vectors.weights[key].numel() for key in json.loads(vectors.metadata["no_gradient"])),
     )
