@@ -1,5 +1,4 @@
 from torch import Tensor, nn
-from torch.nn import functional
 
 from msrnn.cells.base import State
 from msrnn.cells.predrnn import PredRNN
@@ -29,6 +28,6 @@ class PredRNNV2(PredRNN):
 
 def decoupling(delta_c: Tensor, delta_m: Tensor) -> Tensor:
     """|cos| over space between two (batch, channel, y, x): (batch, channel)."""
-    a = functional.normalize(delta_c.flatten(2), dim=2)
-    b = functional.normalize(delta_m.flatten(2), dim=2)
-    return (a * b).sum(dim=2).abs()
+    a, b = delta_c.flatten(2), delta_m.flatten(2)
+    lengths = a.norm(dim=2) * b.norm(dim=2)
+    return (a * b).sum(dim=2).abs() / lengths.clamp_min(1e-24)
