@@ -567,12 +567,12 @@ def experiment(table: str, out: str | None = None, jobs: int | None = None, devi
         _at_least_one(jobs=jobs)
     from msrnn.experiment.pictures import write_report
     from msrnn.experiment.plan import read_plan
-    from msrnn.experiment.results import Results, grids_of, save_tables
+    from msrnn.experiment.results import collect, grids_of, save_tables
     from msrnn.experiment.running import run_missing
 
     plan = read_plan(Path(table), Path("runs") / Path(table).stem if out is None else Path(out))
     failed = run_missing(plan, jobs, _say)
-    results = Results(plan)
+    results = collect(plan)
     for data in plan.data:
         for grid in grids_of(results, data):
             sys.stdout.write(f"{grid.text()}\n")

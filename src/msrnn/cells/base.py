@@ -80,8 +80,9 @@ class Cell(nn.Module):
         return (zeros,) * self.states
 
     @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        """A weight of one layer, named as in the released code, with the name and the layout it has here."""
+    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
+        """A weight of one layer, named as in the released code, with the name and the layout it has here; None, if it
+        feeds nothing."""
         return name.removeprefix("_"), tensor
 
     @classmethod

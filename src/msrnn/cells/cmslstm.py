@@ -60,8 +60,11 @@ class CMSLSTM(Cell):
         return h, (h, c)
 
     @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        name, tensor = super().from_released(name, tensor)
+    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
+        """Without the keys' biases: softmax does not see what all logits of a query have in common."""
+        if name.endswith("f_key.bias"):
+            return None
+        name = name.removeprefix("_")
         for released, ours in _RENAMED.items():
             name = name.replace(released, ours)
         return name, tensor
@@ -77,7 +80,7 @@ class _BlockAttention(nn.Module):
         super().__init__()
         self.blocks = blocks
         self.conv_query = nn.Conv2d(channels, channels, 1)
-        self.conv_key = nn.Conv2d(channels, channels, 1)
+        self.conv_key = nn.Conv2d(channels, channels, 1, bias=False)
         self.conv_value = nn.Conv2d(channels, channels, 1)
 
     def forward(self, y: Tensor) -> Tensor:
@@ -86,8 +89,9 @@ class _BlockAttention(nn.Module):
         cut = batch, channels, n, height // n, 2, n, width // (2 * n)
         convs = self.conv_query, self.conv_key, self.conv_value
         query, key, value = (
-            conv(y).reshape(cut).permute(0, 2, 5, 3, 4, 6, 1).reshape(batch, n * n, -1, channels) for conv in convs
-        )
+            conv(y).reshape(cut).permute(0, 2, 5, 3, 4, 6, 1).reshape(batch, n * n, -1, channels).contiguous()
+            for conv in convs
+        )  # contiguous: else torch holds the logits
         attended = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
         placed = attended.reshape(batch, n, n, *cut[3:5], cut[6], channels).permute(0, 6, 1, 3, 4, 2, 5)
         return placed.reshape(y.shape) + y

@@ -30,4 +30,5 @@ def decoupling(delta_c: Tensor, delta_m: Tensor) -> Tensor:
     """|cos| over space between two (batch, channel, y, x): (batch, channel)."""
     a, b = delta_c.flatten(2), delta_m.flatten(2)
     lengths = a.norm(dim=2) * b.norm(dim=2)
-    return (a * b).sum(dim=2).abs() / lengths.clamp_min(1e-24)
+    cosine: Tensor = (a * b).sum(dim=2) / lengths.clamp_min(1e-24)
+    return cosine.abs()

@@ -115,9 +115,9 @@ def _memory(results: Results, data: str, score: Score) -> Figure:
         faces = "none" if _is_plain(entry) else colours[entry.model]
         axes.scatter(*points[entry.model], s=44, facecolors=faces, edgecolors=colours[entry.model], zorder=3)
         axes.annotate(entry.model, points[entry.model], (5, 5), textcoords="offset points", fontsize=8)
-        if (other := results.plan.against.get(entry.model)) in points:
+        if other := results.other(entry):
             arrow = {"arrowstyle": "->", "color": colours[entry.model], "alpha": 0.5, "shrinkA": 5, "shrinkB": 5}
-            axes.annotate("", points[entry.model], points[other], arrowprops=arrow)
+            axes.annotate("", points[entry.model], points[other.model], arrowprops=arrow)
     axes.margins(0.15)
     axes.set(xlabel="memory of training, MiB", ylabel=entries[0].evaluations[0].name(score) + better(score))
     return figure

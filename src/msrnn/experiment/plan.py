@@ -182,7 +182,7 @@ def _settings(table: Path, over: Document, models: Sequence[Document]) -> dict[s
     for model in models:
         try:
             settings = settings_from(found[model["label"]])
-            build_model(replace(settings.model, hidden_channels=1), 1)
+            build_model(replace(settings.model, hidden_channels=4), 1)
             if "memory_of" in model:
                 channels, work = workload_of(settings)
                 most = training_bytes(settings_from(found[model["memory_of"]]).model, channels, work)

@@ -3,7 +3,7 @@
 import csv
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,11 @@ class Entry:
         return [evaluation.value(MODEL, score) for evaluation in self.evaluations]
 
     @property
+    def by_seed(self) -> dict[int, Evaluation]:
+        """Evaluations."""
+        return {trial.seed: evaluation for trial, evaluation in zip(self.trials, self.evaluations, strict=True)}
+
+    @property
     def seconds(self) -> float:
         """Of training, the mean over seeds."""
         return statistics.mean(RunDirectory(trial.path).progress().seconds for trial in self.trials)
@@ -70,16 +75,13 @@ class Entry:
         return self.cost.training_bytes(self.memory)
 
 
+@dataclass(frozen=True)
 class Results:
     """All that is done of an experiment."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.entries: dict[tuple[str, str], Entry] = {}
-        for data in plan.data:
-            for model in plan.models:
-                if trials := [trial for trial in plan.of(data, model) if is_done(trial)]:
-                    self.entries[data, model] = _entry(data, model, trials)
+    plan: Plan
+    entries: dict[tuple[str, str], Entry]
+    """By data and model."""
 
     def of(self, data: str) -> list[Entry]:
         """The models that are done on these data, in the order of the table."""
@@ -93,31 +95,43 @@ class Results:
         shared = [s for s in entries[0].evaluations[0].scores if all(s in e.evaluations[0].scores for e in entries)]
         return [s for s in shared if (s.name in MAIN and s.threshold is None) or s.name in EVENTS]
 
-    def difference(self, data: str, model: str, score: Score) -> Difference | None:
-        """To what a model is compared with, over the seeds that both have; None, if there is nothing to compare.
+    def other(self, entry: Entry) -> Entry | None:
+        """What a model is compared with, if that is done."""
+        return self.entries.get((entry.data, self.plan.against.get(entry.model, "")))
 
-        The interval is of the mean over seeds: Student's, of what other seeds would give, and the bootstrap's, of
-        what other sequences would, added as independent errors are. Of one seed it is the bootstrap's alone.
-        """
-        other = self.plan.against.get(model)
-        if other is None or (data, other) not in self.entries or (data, model) not in self.entries:
-            return None
-        ours, theirs = (
-            {trial.seed: evaluation for trial, evaluation in zip(entry.trials, entry.evaluations, strict=True)}
-            for entry in (self.entries[data, model], self.entries[data, other])
-        )
-        pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
-        if not pairs:
-            return None
-        values = [a.value(MODEL, score) - b.value(MODEL, score) for a, b in pairs]
-        key, mean = resample_key(MODEL, score), statistics.mean(values)
-        resampled = torch.stack([torch.from_numpy(a.resamples[key] - b.resamples[key]) for a, b in pairs]).mean(dim=0)
-        low, high = map(float, interval(resampled, pairs[0][0].protocol["blocks"]))
-        by_seed = 0.0
-        if len(values) > 1:
-            error = statistics.stdev(values) / math.sqrt(len(values))
-            by_seed = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
-        return Difference(mean, mean - math.hypot(mean - low, by_seed), mean + math.hypot(high - mean, by_seed))
+
+def collect(plan: Plan) -> Results:
+    """What is done so far.
+
+    Raises:
+        SettingsError: a run directory is damaged.
+    """
+    entries = {}
+    for data in plan.data:
+        for model in plan.models:
+            if trials := [trial for trial in plan.of(data, model) if is_done(trial)]:
+                entries[data, model] = _entry(data, model, trials)
+    return Results(plan, entries)
+
+
+def difference(ours: Mapping[int, Evaluation], theirs: Mapping[int, Evaluation], score: Score) -> Difference | None:
+    """Of evaluations by seed, the mean over the seeds that both have; None, if there are none.
+
+    The interval is Student's, of what other seeds would give, and the bootstrap's, of what other sequences would, put
+    together as independent errors are. Of one seed it is the bootstrap's alone.
+    """
+    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+    if not pairs:
+        return None
+    values = [a.value(MODEL, score) - b.value(MODEL, score) for a, b in pairs]
+    key, mean = resample_key(MODEL, score), statistics.mean(values)
+    resampled = torch.stack([torch.from_numpy(a.resamples[key] - b.resamples[key]) for a, b in pairs]).mean(dim=0)
+    low, high = map(float, interval(resampled, pairs[0][0].protocol["blocks"]))
+    by_seed = 0.0
+    if len(values) > 1:
+        error = statistics.stdev(values) / math.sqrt(len(values))
+        by_seed = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    return Difference(mean, mean - math.hypot(mean - low, by_seed), mean + math.hypot(high - mean, by_seed))
 
 
 def _entry(data: str, model: str, trials: list[Trial]) -> Entry:
@@ -160,9 +174,7 @@ class Grid:
         return "\n".join((f"% {self.title}", *lines, r"\bottomrule", r"\end{tabular}", ""))
 
 
-TEX = str.maketrans(
-    {"&": r"\&", "%": r"\%", "_": r"\_", "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{MULTIPLICATION SIGN}": r"$\times$"}
-)
+TEX = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "\N{PLUS-MINUS SIGN}": r"$\pm$"})
 
 
 def _tex(text: str) -> str:
@@ -219,17 +231,19 @@ def _costs(entry: Entry) -> list[str]:
 
 def _compared(results: Results, entry: Entry, scores: Sequence[Score], costs: bool) -> list[str]:
     """A row of differences, and of ratios of costs; nothing, if there is nothing to compare with."""
-    differences = [results.difference(entry.data, entry.model, score) for score in scores]
-    if not differences or None in differences:
+    other = results.other(entry)
+    if other is None:
         return []
-    other = results.entries[entry.data, results.plan.against[entry.model]]
+    differences = [difference(entry.by_seed, other.by_seed, score) for score in scores]
+    if None in differences:
+        return []
     ratios = (
         entry.cost.parameters / other.cost.parameters,
         entry.forward_flops / other.forward_flops,
         entry.training_bytes / other.training_bytes,
         entry.seconds / other.seconds,
     )
-    cells = [f"\N{MULTIPLICATION SIGN}{ratio:.2f}" for ratio in ratios] if costs else []
+    cells = [f"{ratio:.2f} x" for ratio in ratios] if costs else []
     return [f"{entry.model} - {other.model}", *map(str, differences), *cells]
 
 
