@@ -122,15 +122,15 @@ def _of_layer(
     with torch.device("meta"):
         known = middle(own.channels, own.kernel_size).state_dict().keys()
     for name, tensor in released.items():
+        if name.endswith(own.unused):
+            continue
         try:
-            found = own.from_released(name, tensor)
+            ours, converted = own.from_released(name, tensor)
         except (ValueError, RuntimeError, IndexError) as error:
             raise ValueError(f"{name!r} in layer {layer} has an unexpected shape {tuple(tensor.shape)}") from error
-        if found is None:
-            continue
-        if found[0] in wanted:
-            yield found
-        elif (elsewhere := middle.from_released(name, tensor)) is None or elsewhere[0] not in known:
+        if ours in wanted:
+            yield ours, converted
+        elif middle.from_released(name, tensor)[0] not in known:
             raise ValueError(f"unknown weight {name!r} in layer {layer}")
 
 

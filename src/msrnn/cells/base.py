@@ -57,6 +57,8 @@ class Cell(nn.Module):
     """How the model is trained by default: a name in `msrnn.sampling.SCHEDULES`."""
     ms_name: ClassVar[str | None] = None
     """The name of the multi-scale model where it is not "ms-" and the cell's."""
+    unused: ClassVar[tuple[str, ...]] = ()
+    """How the released names of weights end that feed nothing in any layer."""
     mended: ClassVar[str | None] = None
     """What the released code computes otherwise, against its paper: a warning of `from_reference`."""
 
@@ -80,9 +82,8 @@ class Cell(nn.Module):
         return (zeros,) * self.states
 
     @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
-        """A weight of one layer, named as in the released code, with the name and the layout it has here; None, if it
-        feeds nothing."""
+    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
+        """A weight of one layer, named as in the released code, with the name and the layout it has here."""
         return name.removeprefix("_"), tensor
 
     @classmethod

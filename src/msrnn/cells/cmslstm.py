@@ -32,6 +32,7 @@ class CMSLSTM(Cell):
 
     states = 2
     multiple = max(BLOCKS)
+    unused = ("f_key.bias",)  # softmax does not see what all logits of a query have in common
 
     def __init__(self, channels: int, kernel_size: int = 3) -> None:
         super().__init__(channels, kernel_size)
@@ -60,11 +61,8 @@ class CMSLSTM(Cell):
         return h, (h, c)
 
     @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
-        """Without the keys' biases: softmax does not see what all logits of a query have in common."""
-        if name.endswith("f_key.bias"):
-            return None
-        name = name.removeprefix("_")
+    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
+        name, tensor = super().from_released(name, tensor)
         for released, ours in _RENAMED.items():
             name = name.replace(released, ours)
         return name, tensor

@@ -59,7 +59,7 @@ class MIM(PredRNN):
 
     @classmethod
     def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        name = name.removeprefix("_")
+        name, tensor = super().from_released(name, tensor)
         if name.startswith(("conv_x2h.", "conv_h2h.")):
             i, _, g, o = tensor.chunk(4)
             tensor = torch.cat((i, g, o))

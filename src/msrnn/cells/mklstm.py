@@ -38,5 +38,5 @@ class MKLSTM(Cell):
 
     @classmethod
     def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        name = name.removeprefix("_")
+        name, tensor = super().from_released(name, tensor)
         return name.replace("_3.", "_small.").replace("_5.", "_large."), tensor

@@ -34,7 +34,7 @@ class MoDeRNN(Cell):
 
     @classmethod
     def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        name = name.removeprefix("_")
+        name, tensor = super().from_released(name, tensor)
         for number, kernel in enumerate(("33", "55", "77")):
             name = name.replace(f"conv{kernel}_H", f"convs_q.{number}").replace(f"conv{kernel}_X", f"convs_r.{number}")
         return name, tensor

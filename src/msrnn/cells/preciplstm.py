@@ -66,6 +66,6 @@ class PrecipLSTM(Cell):
 
     @classmethod
     def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        name = name.removeprefix("_")
+        name, tensor = super().from_released(name, tensor)
         module, _, kind = name.rpartition(".")
         return f"{_RENAMED.get(module, module)}.{kind}", tensor

@@ -48,7 +48,7 @@ class TrajGRU(Cell):
     @classmethod
     def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
         """The released `project` reads copy after copy; ours reads each channel's copies side by side."""
-        name = name.removeprefix("_")
+        name, tensor = super().from_released(name, tensor)
         if name == "project.weight":
             channels = tensor.shape[0] // 3
             tensor = tensor.reshape(len(tensor), -1, channels, 1, 1).transpose(1, 2).flatten(1, 2)
