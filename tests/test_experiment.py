@@ -161,7 +161,7 @@ def test_an_experiment(tmp_path, capfd):
     assert "ms-convlstm - convlstm" in said.out
     runs = sorted(path.parent for path in out.rglob("settings.yaml"))
     assert len(runs) == 4
-    rows = list(csv.DictReader((out / "table.csv").open()))
+    rows = list(csv.DictReader((out / "table.csv").read_text().splitlines()))
     assert [(row["model"], row["seed"]) for row in rows] == [(m, s) for m in TABLE["models"] for s in "01"]
     for row in rows:
         run = RunDirectory(out / "moving-mnist" / row["model"] / f"seed-{row['seed']}")

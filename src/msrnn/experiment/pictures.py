@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from msrnn.analysis.receptive import effective
@@ -99,6 +100,7 @@ def _lead_times(entries: Sequence[Entry], scores: Sequence[Score]) -> Figure:
             axes.plot(leads, means, style, color=colours[entry.model], marker="o", markersize=3, label=entry.model)
         axes.set_title(first.name(score) + better(score), fontsize=10)
         axes.set_xlabel("lead time, minutes" if step else "lead time, frames")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     lines = grid[0, 0].get_legend_handles_labels()
     figure.legend(*lines, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return figure
@@ -114,7 +116,7 @@ def _memory(results: Results, data: str, score: Score) -> Figure:
     for entry in entries:
         faces = "none" if _is_plain(entry) else colours[entry.model]
         axes.scatter(*points[entry.model], s=44, facecolors=faces, edgecolors=colours[entry.model], zorder=3)
-        axes.annotate(entry.model, points[entry.model], (5, 5), textcoords="offset points", fontsize=8)
+        axes.annotate(entry.model, points[entry.model], (0, 7), textcoords="offset points", ha="center", fontsize=8)
         if other := results.other(entry):
             arrow = {"arrowstyle": "->", "color": colours[entry.model], "alpha": 0.5, "shrinkA": 5, "shrinkB": 5}
             axes.annotate("", points[entry.model], points[other.model], arrowprops=arrow)

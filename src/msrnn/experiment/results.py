@@ -93,7 +93,10 @@ class Results:
         if not entries:
             return []
         shared = [s for s in entries[0].evaluations[0].scores if all(s in e.evaluations[0].scores for e in entries)]
-        return [s for s in shared if (s.name in MAIN and s.threshold is None) or s.name in EVENTS]
+        return [
+            *(score for name in MAIN if (score := Score(name)) in shared),
+            *(score for score in shared if score.name in EVENTS),
+        ]
 
     def other(self, entry: Entry) -> Entry | None:
         """What a model is compared with, if that is done."""
