@@ -138,10 +138,10 @@ def _write_recipe(trial: Trial) -> None:
     Raises:
         SettingsError: it is another.
     """
-    path, text = trial.beside(".yaml"), yaml.safe_dump(trial.document, sort_keys=False)
+    path = trial.beside(".yaml")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with written(path) as partial:
-            partial.write_text(text)
-    elif path.read_text() != text:
+            partial.write_text(yaml.safe_dump(trial.document, sort_keys=False))
+    elif yaml.safe_load(path.read_text()) != trial.document:
         raise SettingsError(f"{path} is what was begun with, and differs: choose another --out, or remove {trial.path}")
