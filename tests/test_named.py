@@ -1,16 +1,13 @@
 """The paper's data sets, each from tiny files in its own format."""
 
-from datetime import datetime, timedelta
-
-import h5py
 import numpy as np
 import pytest
 import torch
 
-import formats
 from msrnn.data import open_data
 from msrnn.data.readers.base import DataError
 from msrnn.settings import DataSettings, SettingsError
+from named_files import write_germany, write_kth, write_taxibj
 
 NAMES = ("train", "validation", "test")
 
@@ -27,15 +24,7 @@ def frames_of(data, split):
 
 @pytest.fixture
 def kth(tmp_path):
-    for person in (1, 13, 14, 15, 16, 17, 25):
-        for action in ("walking", "running", "boxing"):
-            folder = tmp_path / action
-            folder.mkdir(exist_ok=True)
-            pixels = np.full((6, 120, 160), person, np.uint8)
-            pixels[:, :, 80:] += 100
-            formats.write_video(folder / f"person{person:02d}_{action}_d1_uncomp.avi", pixels)
-    (tmp_path / "00sequences.txt").write_text("person01_boxing_d1 frames 1-95")
-    return str(tmp_path)
+    return write_kth(tmp_path)
 
 
 def test_kth(kth):
@@ -49,26 +38,6 @@ def test_kth(kth):
     assert data.field.normalisation == "none"
     actions = ("walking", "jogging", "running", "boxing", "handclapping", "handwaving")
     assert len(windows(open_data(DataSettings("kth", path=kth, actions=actions), 2, 2, 0), "test")) == 2 * 3 * 3
-
-
-def write_taxibj(folder, days, missing=(), seed=0):
-    """Four files; flows of slot s of day d are floats around 100 d + s; newest first."""
-    folder.mkdir(exist_ok=True)
-    for year, first in (
-        ("BJ13", datetime(2013, 7, 1)),
-        ("BJ14", datetime(2014, 3, 1)),
-        ("BJ15", datetime(2015, 3, 1)),
-        ("BJ16", datetime(2015, 11, 1)),
-    ):
-        dates, data = [], []
-        for day in range(days):
-            for slot in range(1, 49):
-                if (day, slot) not in missing:
-                    dates.append(f"{first + timedelta(days=day):%Y%m%d}{slot:02d}".encode())
-                    data.append(np.full((2, 32, 32), 100 * day + slot + 0.5) * np.array([1, 2]).reshape(2, 1, 1))
-        with h5py.File(folder / f"{year}_M32x32_T30_InOut.h5", "w") as file:
-            file["date"], file["data"] = dates[::-1], np.stack(data[::-1]).astype(np.float32)
-    return str(folder)
 
 
 def test_taxibj(tmp_path):
@@ -92,30 +61,6 @@ def test_taxibj(tmp_path):
     assert data.field.step_minutes == 30
     times = data.held_out("train").times[5]
     assert (np.diff(times) == np.timedelta64(30, "m")).all()
-
-
-def write_germany(folder, form):
-    """A few hours of the last day of 2014, of two of 2015, and of 2016."""
-    folder.mkdir()
-    values = np.zeros((6, 900, 900))
-    values[:, :450], values[:, :, 880:] = 0.25, np.nan
-    starts = [datetime(2014, 12, 31, 12), datetime(2015, 6, 1), datetime(2015, 6, 2), datetime(2016, 1, 1)]
-    for start in starts:
-        times = [start + timedelta(minutes=5 * k) for k in range(6)]
-        stored = np.where(np.isnan(values), -1, np.nan_to_num(np.round(values * 100))).astype(np.int16)
-        if form == "RYDL":
-            with h5py.File(folder / "RYDL.hdf5", "a") as file:
-                for k, time in enumerate(times):
-                    data = np.where(np.isnan(values[k]), -9.0, values[k]).astype(np.float32)
-                    file.create_dataset(f"{time:%Y%m%d%H%M}", data=data, compression="gzip")
-        elif form == "yearly":
-            with h5py.File(folder / f"RY{start:%Y%m%d}.h5", "w") as file:
-                file.create_dataset("rain", data=stored, compression="gzip")
-                file["time"] = [int(f"{time:%Y%m%d%H%M}") for time in times]
-        else:
-            for k, time in enumerate(times):
-                formats.write_radolan(folder / f"raa01-ry_10000-{time:%y%m%d%H%M}-dwd---bin", values[k], "RY", time)
-    return str(folder)
 
 
 @pytest.mark.parametrize("form", ["RYDL", "yearly", "radolan"])

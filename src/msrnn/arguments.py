@@ -60,7 +60,7 @@ def _options(keys: str) -> str:
     return ", ".join(PLACES.get(name, f"--{name}") for name in names)
 
 
-PLACES = {"run": "RUN", "analyze.model": "MODEL", "runs": "RUN", "path": "PATH"}
+PLACES = {"run": "RUN", "analyze.model": "MODEL", "experiment.table": "TABLE", "runs": "RUN", "path": "PATH"}
 """What is given without an option."""
 
 

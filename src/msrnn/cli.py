@@ -70,17 +70,20 @@ def _run(argv: list[str]) -> None:
     training = _train_parser(argv)
     commands.add_subcommand("train", training, help="train a model")
     function: Callable[..., None]
-    for function in (evaluate, predict, report, analyze, benchmark, demo):
+    for function in (evaluate, predict, report, analyze, benchmark, experiment, demo):
         command = _command(function)
         if function is report:
             command.add_argument("runs", nargs="+", type=str, metavar="RUN", help="Run directories; the first leads.")
         elif function is analyze:
             command.add_argument("model", type=str, metavar="MODEL", help="Name of a model, or a run directory.")
+        elif function is experiment:
+            command.add_argument("table", type=str, metavar="TABLE", help="A YAML file: models x data x seeds.")
         elif function in (evaluate, predict):
             command.add_argument("run", metavar="RUN", help="A run directory that `msrnn train` made.")
         if function is predict:
             command.add_argument("--input", nargs="+", type=str, required=True, metavar="FILE", help=INPUT)
-        _add_options(command, function, {"run", "runs", "data", "input", *({"model"} if function is analyze else ())})
+        own = {"run", "runs", "data", "input", "table"} | ({"model"} if function is analyze else set())
+        _add_options(command, function, own)
         if function is evaluate:
             add_data_overrides(command)
         commands.add_subcommand(function.__name__, command, help=_first_line(function))
@@ -109,6 +112,7 @@ def _run(argv: list[str]) -> None:
             "report": report,
             "analyze": analyze,
             "benchmark": benchmark,
+            "experiment": experiment,
             "demo": demo,
             "inspect": inspect,
             "convert": convert,
@@ -391,6 +395,10 @@ def analyze(
 FIGURES = (".png", ".svg", ".pdf")
 
 
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
 def _tell(what: str) -> None:
     """On a terminal, in the place of what was told before."""
     if sys.stderr.isatty():
@@ -543,6 +551,37 @@ def _at_least_one(**values: int) -> None:
             raise SettingsError(f"--{name} {value}: at least 1")
 
 
+def experiment(table: str, out: str | None = None, jobs: int | None = None, device: Device = "auto") -> None:
+    """Train and score models x data x seeds, and put them into a table and a report.
+
+    What is done already is not done again: after an interruption the same command goes on. Leaves table.md, table.csv,
+    table.tex and report.md, and of every trial an ordinary run directory.
+
+    Args:
+        table: The YAML file.
+        out: Where it all goes. Default: runs/ and the table's name.
+        jobs: Trainings at a time. Default: one on each GPU, or one.
+        device: Where forecasts of the report are computed.
+    """
+    if jobs is not None:
+        _at_least_one(jobs=jobs)
+    from msrnn.experiment.pictures import write_report
+    from msrnn.experiment.plan import read_plan
+    from msrnn.experiment.results import collect, grids_of, save_tables
+    from msrnn.experiment.running import run_missing
+
+    plan = read_plan(Path(table), Path("runs") / Path(table).stem if out is None else Path(out))
+    failed = run_missing(plan, jobs, _say)
+    results = collect(plan)
+    for data in plan.data:
+        for grid in grids_of(results, data):
+            sys.stdout.write(f"{grid.text()}\n")
+    for path in (*save_tables(results), write_report(results, device)):
+        sys.stderr.write(f"{path}: written\n")
+    if failed:
+        _leave(f"{len(failed)} of {len(plan.trials)} failed: {failed[0].name} and what follows it in its log", 1)
+
+
 def demo(out: str = "runs/demo", minutes: float = 4.0) -> None:
     """Train, evaluate and forecast on embedded data, in minutes.
 
@@ -563,6 +602,7 @@ USAGE: dict[Callable[..., None], str] = {
     report: "msrnn report RUN [RUN ...] [options]",
     analyze: "msrnn analyze MODEL [options]",
     benchmark: "msrnn benchmark [options]",
+    experiment: "msrnn experiment TABLE.yaml [options]",
     inspect: "msrnn data inspect PATH [PATH ...] [options]",
     convert: "msrnn data convert PATH [PATH ...] --to OUT.zarr [options]",
     demo: "msrnn demo [options]",

@@ -122,6 +122,8 @@ def _of_layer(
     with torch.device("meta"):
         known = middle(own.channels, own.kernel_size).state_dict().keys()
     for name, tensor in released.items():
+        if name.endswith(own.unused):
+            continue
         try:
             ours, converted = own.from_released(name, tensor)
         except (ValueError, RuntimeError, IndexError) as error:

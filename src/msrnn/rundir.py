@@ -2,10 +2,11 @@
 
 import json
 import math
+import pickle
 import platform
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -20,6 +21,19 @@ from msrnn.files import discard_partials, is_partial, written
 from msrnn.forecaster import Forecaster
 from msrnn.models import create_model
 from msrnn.settings import ModelSettings, RunSettings, SettingsError
+
+
+class Progress(NamedTuple):
+    """What the last checkpoint says."""
+
+    step: int = 0
+    """Optimiser steps that are done."""
+    fingerprint: int = 0
+    """Of the data."""
+    seconds: float = 0
+    """Of training; what interruptions have lost does not count."""
+    ended: bool = False
+    """Whether the training has come to its end."""
 
 
 class RunDirectory:
@@ -46,6 +60,22 @@ class RunDirectory:
     def begun(self) -> bool:
         """Whether its training has begun."""
         return self.settings_file.is_file()
+
+    def progress(self) -> Progress:
+        """How far its training is.
+
+        Raises:
+            SettingsError: the checkpoint is damaged.
+        """
+        if not self.last_checkpoint.is_file():
+            return Progress()
+        try:
+            content = torch.load(self.last_checkpoint, map_location="cpu", weights_only=True)
+            more = content["callbacks"].get("LastCheckpoint", {})
+            return Progress(int(content["global_step"]), int(content["fingerprint"]), **more)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, AttributeError) as error:
+            damaged = f"{self.last_checkpoint} is damaged ({type(error).__name__}): train into a new --out"
+            raise SettingsError(damaged) from error
 
     def check_new(self) -> None:
         """Raise a SettingsError if there is something in its place already."""

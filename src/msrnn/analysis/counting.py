@@ -59,7 +59,7 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 weakref.finalize(storage, self._died, owner, size)
         self.peak = max(self.peak, self.alive)
         packet = function._overloadpacket
-        formula: Callable[..., int] | None = WARPS.get(packet) or flop_registry.get(packet)
+        formula: Callable[..., int] | None = UNKNOWN.get(packet) or flop_registry.get(packet)
         if formula is not None:
             self.flops[self.owner] += formula(*args, **kwargs, out_val=result)
         return result
@@ -84,10 +84,21 @@ def _warp_backward_flops(grad: Tensor, *_: Any, out_val: Any) -> int:
     return 2 * BILINEAR * grad.numel()  # of what is sampled, and of where
 
 
-WARPS: dict[Any, Callable[..., int]] = {
+def _attention_flops(query: Tensor, key: Tensor, *_: Any, **__: Any) -> int:
+    return 2 * 2 * query.numel() * key.shape[-2]
+
+
+def _attention_backward_flops(grad: Tensor, query: Tensor, key: Tensor, *_: Any, **__: Any) -> int:
+    return 5 * 2 * query.numel() * key.shape[-2]  # logits once more, and four gradients
+
+
+UNKNOWN: dict[Any, Callable[..., int]] = {
     torch.ops.aten.grid_sampler_2d: _warp_flops,
     torch.ops.aten.grid_sampler_2d_backward: _warp_backward_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_flops,
 }
+"""What torch's counter does not count: warps, and attention on a CPU."""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import max_pool2d, pad
+from torch.nn.functional import grid_sample, max_pool2d, pad, scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -42,7 +42,7 @@ def theoretical(model: Forecaster, steps: int, strip: int = 1024) -> NDArray[np.
     seen = torch.arange(multiple) + width // 2
     frame[torch.arange(multiple), :, 0, seen] = torch.nan  # one sample per position in a block of the coarsest layer
     state, widths = None, []
-    with torch.no_grad(), _PoisonedWarps(), _PoisonedAttention():  # type: ignore[no-untyped-call]
+    with torch.no_grad(), _PoisonedFunctions(), _PoisonedLocalAttention():  # type: ignore[no-untyped-call]
         for _ in range(steps):
             _, state = model.step(frame, state)
             widths.append([_width(h, scale) for (h, *_), scale in zip(state.layers, model.pyramid.scales, strict=True)])
@@ -61,12 +61,17 @@ def _width(h: Tensor, scale: int) -> int:
     return max(int(np.ptp(offset[position == p])) + 1 for p in set(position.tolist()))
 
 
-class _PoisonedWarps(TorchFunctionMode):
-    """NaN spreads through bilinear samples as through everything else: from where it is read, and from positions."""
+class _PoisonedFunctions(TorchFunctionMode):
+    """NaN spreads through bilinear samples as through everything else: from where it is read, and from positions; and
+    through attention, whose products are not computed, from any key and value to all queries."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         kwargs = kwargs or {}
-        if function is not torch.nn.functional.grid_sample:
+        if function is scaled_dot_product_attention:
+            query, key, value = (x.isnan().any(dim=-1, keepdim=True) for x in args)
+            lost = query | (key | value).any(dim=-2, keepdim=True)
+            return torch.zeros_like(args[0]).masked_fill(lost, torch.nan)
+        if function is not grid_sample:
             return function(*args, **kwargs)
         x, grid = args
         lost = grid.isnan().any(dim=-1).unsqueeze(1)
@@ -74,7 +79,7 @@ class _PoisonedWarps(TorchFunctionMode):
         return torch.where(lost | read, torch.nan, function(x.nan_to_num(), grid.nan_to_num(), **kwargs))
 
 
-class _PoisonedAttention(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _PoisonedLocalAttention(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """NaN spreads from a key or value to the queries whose window it lies in; tiles, which are larger, are not seen."""
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]

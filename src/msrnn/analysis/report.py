@@ -240,24 +240,27 @@ class Analysis:
         for number, (name, influence) in enumerate(zip(self.names, self.influences, strict=True)):
             if influence is None:
                 continue
-            picture = influence.sum(axis=0)
-            inset = axes.inset_axes((0.52 * number, 0.12, 0.47, 0.85))
-            inset.imshow(np.log10(picture / picture.max() + 1e-6), cmap="magma", vmin=-5, vmax=0)
-            inset.set_xticks([])
-            inset.set_yticks([])
-            centre = [edge // 2 for edge in picture.shape]
-            edges = [_edge(influence, share) for share in SHARES]
-            for edge in edges:
-                corner = (centre[1] - edge / 2, centre[0] - edge / 2)
-                inset.add_patch(Rectangle(corner, edge, edge, fill=False, edgecolor="white", linewidth=0.8))
-            within = ", ".join(f"{share:.0%} in {edge}" for share, edge in zip(SHARES, edges, strict=True))
-            inset.set_xlabel(f"{name}\n{within} pixels", fontsize=8)
+            draw_influence(axes.inset_axes((0.52 * number, 0.12, 0.47, 0.85)), influence, name)
         axes.annotate(
             "colours: logarithmic, 1 to 10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT FIVE}",
             (0.5, -0.04),
             ha="center",
             fontsize=8,
         )
+
+
+def draw_influence(axes: Axes, influence: NDArray[np.float64], name: str) -> None:
+    """An effective receptive field (context, y, x), with squares that hold shares of it; colours are logarithmic."""
+    picture = influence.sum(axis=0)
+    axes.imshow(np.log10(picture / picture.max() + 1e-6), cmap="magma", vmin=-5, vmax=0)
+    axes.set(xticks=[], yticks=[])
+    centre = [edge // 2 for edge in picture.shape]
+    edges = [_edge(influence, share) for share in SHARES]
+    for edge in edges:
+        corner = (centre[1] - edge / 2, centre[0] - edge / 2)
+        axes.add_patch(Rectangle(corner, edge, edge, fill=False, edgecolor="white", linewidth=0.8))
+    within = ", ".join(f"{share:.0%} in {edge}" for share, edge in zip(SHARES, edges, strict=True))
+    axes.set_xlabel(f"{name}\n{within} pixels", fontsize=8)
 
 
 def _edge(influence: NDArray[np.float64], share: float) -> int:

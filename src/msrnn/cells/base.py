@@ -1,6 +1,6 @@
 """What a recurrent cell is: the contract between a cell and the pyramid that drives it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -57,6 +57,8 @@ class Cell(nn.Module):
     """How the model is trained by default: a name in `msrnn.sampling.SCHEDULES`."""
     ms_name: ClassVar[str | None] = None
     """The name of the multi-scale model where it is not "ms-" and the cell's."""
+    unused: ClassVar[tuple[str, ...]] = ()
+    """How the released names of weights end that feed nothing in any layer."""
     mended: ClassVar[str | None] = None
     """What the released code computes otherwise, against its paper: a warning of `from_reference`."""
 
@@ -109,3 +111,16 @@ def mix(gate: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """gate a + (1 - gate) b: the update of a GRU and of highways."""
     dtype = torch.promote_types(torch.promote_types(gate.dtype, a.dtype), b.dtype)
     return torch.lerp(b.to(dtype), a.to(dtype), gate.to(dtype))
+
+
+Transform = Callable[[Tensor], Tensor]
+
+
+def mogrify(x: Tensor, h: Tensor, q: Transform, r: Transform) -> tuple[Tensor, Tensor]:
+    """x and h gate each other in five rounds, before an LSTM sees them (Melis et al. 2020, arXiv 1909.01792)."""
+    for number in range(5):
+        if number % 2 == 0:
+            x = 2 * (torch.sigmoid(q(h)) * x)
+        else:
+            h = 2 * (torch.sigmoid(r(x)) * h)
+    return x, h

@@ -78,9 +78,7 @@ def plot_scores(
     first = next(iter(evaluations.values()))
     axes.set_xlabel("lead time, minutes" if first.protocol["step_minutes"] else "lead time, frames")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 1.5, 2, 3, 5, 6, 10]))
-    best = PERFECT.get(score.name, np.inf if score.name == "psnr" else np.nan)
-    better = {0.0: " (lower is better)", 1.0: " (higher is better)", np.inf: " (higher is better)"}.get(best, "")
-    axes.set_title(f"{first.name(score)}{better}", fontsize=10)
+    axes.set_title(first.name(score) + better(score), fontsize=10)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return figure
 
@@ -99,7 +97,7 @@ def plot_training(runs: Mapping[str, Metrics], colours: Mapping[str, str] | None
     figure = Figure(figsize=(8.6, 3.0), layout="constrained")
     for column, (key, title) in enumerate((("train/loss", "training loss"), ("validation/mse", "validation mse"))):
         axes = figure.add_subplot(1, 2, column + 1)
-        _tidy(axes)
+        tidy(axes)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("step")
         axes.set_yscale("log")
@@ -167,7 +165,7 @@ def as_svg(figure: Figure, name: str) -> str:
 def _axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
-    _tidy(axes)
+    tidy(axes)
     return figure, axes
 
 
@@ -176,7 +174,14 @@ def _plain(name: str) -> str:
     return name.replace("$", r"\$").lstrip("_") or "run"
 
 
-def _tidy(axes: Axes) -> None:
+def better(score: Score) -> str:
+    """What to look for in a score, in brackets."""
+    best = PERFECT.get(score.name, np.inf if score.name == "psnr" else np.nan)
+    return {0.0: " (lower is better)", 1.0: " (higher is better)", np.inf: " (higher is better)"}.get(best, "")
+
+
+def tidy(axes: Axes) -> None:
+    """As all figures here look."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.tick_params(labelsize=8)

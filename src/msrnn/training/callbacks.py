@@ -75,11 +75,15 @@ class LastCheckpoint(Callback):
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
         self.saved_at = time.monotonic()
+        self.seconds = 0.0
+        """Of training, up to `saved_at`."""
+        self.ended = False
         self.told = 0
         """The signal."""
 
     def on_train_start(self, *_: Any) -> None:
         """Lightning's own handlers are in place, and are put back by it at the end."""
+        self.saved_at = time.monotonic()
 
         def stop(number: int, _: Any) -> None:
             if self.told and number == signal.SIGINT:
@@ -107,11 +111,19 @@ class LastCheckpoint(Callback):
             )
 
     def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
+        self.ended = trainer.should_stop or trainer.global_step >= trainer.max_steps
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
+        now = time.monotonic()
+        self.seconds, self.saved_at = self.seconds + now - self.saved_at, now
         trainer.save_checkpoint(self.directory.last_checkpoint)
-        self.saved_at = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds, "ended": self.ended}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds = state_dict.get("seconds", 0.0)
 
 
 def _greatest(trainer: Trainer, *values: int) -> Sequence[int]:

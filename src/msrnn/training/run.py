@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import pickle
 import sys
 import warnings
 from dataclasses import asdict, replace
@@ -168,13 +167,13 @@ def _resumed_step(directory: RunDirectory, settings: RunSettings, data: Data) ->
         SettingsError: it would not be the same training, or the checkpoint is damaged.
     """
     _check_unchanged(directory, settings)
-    step, fingerprint = _last_step(directory.last_checkpoint)
-    if directory.field() != data.field or (step and fingerprint != data.fingerprint):
+    progress = directory.progress()
+    if directory.field() != data.field or (progress.step and progress.fingerprint != data.fingerprint):
         raise SettingsError(
             f"--resume: the files of {settings.data.name} have changed since {directory.path} was begun; "
             "train into a new --out, with --init-from for the same weights"
         )
-    return step
+    return progress.step
 
 
 def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
@@ -189,21 +188,6 @@ def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
                 f"--resume cannot change {name}: it is {before[name]} in {directory.path}, {value} was given; "
                 "train into a new --out, with --init-from for the same weights"
             )
-
-
-def _last_step(checkpoint: Path) -> tuple[int, int]:
-    """Optimiser steps done in a checkpoint, 0 if there is none; and the fingerprint of its data.
-
-    Raises:
-        SettingsError: it is damaged.
-    """
-    if not checkpoint.is_file():
-        return 0, 0
-    try:
-        content = AtomicCheckpoints().load_checkpoint(checkpoint)
-        return int(content["global_step"]), int(content["fingerprint"])
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
-        raise SettingsError(f"{checkpoint} is damaged ({type(error).__name__}): train into a new --out") from error
 
 
 def _trainer(

@@ -1,0 +1,1 @@
+"""Tables of experiments: what is missing is trained and scored, and all of it compared."""

@@ -1,0 +1,160 @@
+"""Figures of an experiment, and the report that holds them."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from msrnn.analysis.receptive import effective
+from msrnn.analysis.report import draw_influence
+from msrnn.data import open_data
+from msrnn.experiment.results import Entry, Results, grids_of
+from msrnn.files import written
+from msrnn.models import MODELS
+from msrnn.predictor import Predictor, load
+from msrnn.report.figures import RUN_COLOURS, better, plot_frames, run_colours, save_figure, tidy
+from msrnn.scores import Score
+from msrnn.scores.evaluation import MODEL
+
+LARGEST_INFLUENCE = 64
+"""Edge in pixels of the frames on which effective receptive fields are measured, at most."""
+
+
+def write_report(results: Results, device: str = "auto") -> Path:
+    """Write report.md and its figures into the experiment's folder: tables, scores against lead time, memory against
+    score, forecasts side by side, effective receptive fields.
+
+    Forecasts and receptive fields are those of each model's first seed, on the first test sequence.
+    """
+    folder = results.plan.folder
+    text = [f"# {results.plan.title}\n", CAPTION]
+    for data in results.plan.data:
+        text += [grid.markdown() for grid in grids_of(results, data)]
+        for name, what, figure in _figures(results, data, device):
+            path = folder / f"{data}-{name}.png"
+            save_figure(figure, path)
+            text.append(f"![{what}]({path.name})\n\n{what}.\n")
+    path = folder / "report.md"
+    with written(path) as partial:
+        partial.write_text("\n".join(text))
+    return path
+
+
+CAPTION = (
+    "Scores over all lead times, mean and standard deviation over seeds. Differences are those of the means, with\n"
+    "95 % intervals: of one seed from other test sequences alone, of several from other seeds too.\n"
+)
+
+
+def _figures(results: Results, data: str, device: str) -> Iterator[tuple[str, str, Figure]]:
+    """Name, caption, figure."""
+    entries = results.of(data)
+    if not entries:
+        return
+    main = [score for score in results.scores(data) if score.threshold is None][:4]
+    yield "lead-times", "Scores against lead time, means over seeds; dashed: plain stacks", _lead_times(entries, main)
+    yield (
+        "memory",
+        "Memory of training against score; an arrow leads from what a model is compared with",
+        _memory(results, data, main[0]),
+    )
+    predictors = {entry.model: load(entry.trials[0].path, device) for entry in entries}
+    yield "forecasts", "The first test sequence, and its forecasts", _forecasts(predictors)
+    what = "Effective receptive fields of the next frame; squares hold 50 % and 90 % of the influence"
+    yield "receptive-fields", what, _receptive_fields(predictors)
+
+
+def _is_plain(entry: Entry) -> bool:
+    model = entry.trials[0].document["model"]
+    return set(model.get("scales") or MODELS[model["name"]].scales) == {1}
+
+
+def _colours(entries: Sequence[Entry]) -> dict[str, str]:
+    """Of each model, that of its cell."""
+    cells = {entry.model: MODELS[entry.trials[0].document["model"]["name"]].cell for entry in entries}
+    kinds = list(dict.fromkeys(cells.values()))
+    if len(kinds) == 1:  # variants of one cell
+        return run_colours(cells)
+    return {model: RUN_COLOURS[kinds.index(cell) % len(RUN_COLOURS)] for model, cell in cells.items()}
+
+
+def _lead_times(entries: Sequence[Entry], scores: Sequence[Score]) -> Figure:
+    columns = min(2, len(scores))
+    rows = -(-len(scores) // columns)
+    figure = Figure(figsize=(4.2 * columns, 2.9 * rows + 0.6), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    colours = _colours(entries)
+    first = entries[0].evaluations[0]
+    step = first.protocol["step_minutes"]
+    for axes, score in zip(grid.flat, scores, strict=False):
+        tidy(axes)
+        for entry in entries:
+            means = [statistics.mean(e.value(MODEL, score, lead) for e in entry.evaluations) for lead in first.leads]
+            style = "--" if _is_plain(entry) else "-"
+            leads = [lead * (step or 1) for lead in first.leads]
+            axes.plot(leads, means, style, color=colours[entry.model], marker="o", markersize=3, label=entry.model)
+        axes.set_title(first.name(score) + better(score), fontsize=10)
+        axes.set_xlabel("lead time, minutes" if step else "lead time, frames")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    lines = grid[0, 0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def _memory(results: Results, data: str, score: Score) -> Figure:
+    figure = Figure(figsize=(5.6, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    tidy(axes)
+    entries = results.of(data)
+    colours = _colours(entries)
+    points = {entry.model: (entry.training_bytes / 2**20, statistics.mean(entry.values(score))) for entry in entries}
+    for entry in entries:
+        faces = "none" if _is_plain(entry) else colours[entry.model]
+        axes.scatter(*points[entry.model], s=44, facecolors=faces, edgecolors=colours[entry.model], zorder=3)
+        axes.annotate(entry.model, points[entry.model], (0, 7), textcoords="offset points", ha="center", fontsize=8)
+        if other := results.other(entry):
+            arrow = {"arrowstyle": "->", "color": colours[entry.model], "alpha": 0.5, "shrinkA": 5, "shrinkB": 5}
+            axes.annotate("", points[entry.model], points[other.model], arrowprops=arrow)
+    axes.margins(0.15)
+    axes.set(xlabel="memory of training, MiB", ylabel=entries[0].evaluations[0].name(score) + better(score))
+    return figure
+
+
+def _first_sequence(predictor: Predictor) -> tuple[Tensor, Tensor]:
+    """Of the test: values (time, channel, y, x), and the network's frames (1, time, channel, y, x)."""
+    settings = predictor.settings
+    data = open_data(settings.data, settings.context, settings.horizon, settings.seed, predictor.field)
+    values = data.held_out("test")[0]
+    return values, predictor.field.to_network(values[None])[0]
+
+
+def _forecasts(predictors: Mapping[str, Predictor]) -> Figure:
+    first = next(iter(predictors.values()))
+    context, rain = first.settings.context, first.field.is_rain
+    values, _ = _first_sequence(first)
+
+    def shown(frames: Tensor) -> np.ndarray:
+        return (first.field.rates(frames) if rain else first.field.to_network(frames)[0])[:, 0].numpy()
+
+    rows = {"truth": shown(values)}
+    for model, predictor in predictors.items():
+        forecast = torch.from_numpy(predictor.predict(values[:context].numpy()))
+        rows[model] = shown(torch.cat((values[:context], forecast)))
+    return plot_frames(rows, context, rain)
+
+
+def _receptive_fields(predictors: Mapping[str, Predictor]) -> Figure:
+    columns = min(4, len(predictors))
+    rows = -(-len(predictors) // columns)
+    figure = Figure(figsize=(2.4 * columns, 2.9 * rows), layout="constrained")
+    for number, (model, predictor) in enumerate(predictors.items(), 1):
+        _, frames = _first_sequence(predictor)
+        context = frames[:, : predictor.settings.context, ..., :LARGEST_INFLUENCE, :LARGEST_INFLUENCE]
+        influence = effective(predictor.model, context)
+        draw_influence(figure.add_subplot(rows, columns, number), influence, model)
+    return figure

@@ -1,0 +1,210 @@
+"""What an experiment consists of: models x data x seeds, read from a YAML table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from msrnn.analysis.cost import Cost, Workload
+from msrnn.arguments import settings_from
+from msrnn.data import open_data
+from msrnn.models import MODELS, PLAIN, counterpart
+from msrnn.rundir import build_model
+from msrnn.settings import ModelSettings, RunSettings, SettingsError
+
+KEYS = {"title", "recipe", "settings", "data", "models", "seeds"}
+OF_MODEL = {"label", "against", "memory_of"}
+"""Keys of a model that are not its settings."""
+Document = dict[str, Any]
+"""Settings as they stand in a recipe."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of the experiment."""
+
+    data: str
+    model: str
+    seed: int
+    document: Document
+    path: Path
+    """Its run directory; beside it, with other endings, its recipe and what it said."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.model} on {self.data}, seed {self.seed}"
+
+    def beside(self, ending: str) -> Path:
+        """A file beside the run directory."""
+        return self.path.with_name(self.path.name + ending)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment."""
+
+    title: str
+    trials: tuple[Trial, ...]
+    """In the order in which they are to be done."""
+    data: tuple[str, ...]
+    models: tuple[str, ...]
+    against: Mapping[str, str]
+    """Which model each is compared with, for those that are."""
+    folder: Path
+
+    def of(self, data: str, model: str) -> list[Trial]:
+        """The trials of one row of the table."""
+        return [trial for trial in self.trials if (trial.data, trial.model) == (data, model)]
+
+
+def read_plan(table: Path, folder: Path) -> Plan:
+    """The experiment that a YAML table describes.
+
+    Its keys: `title`; `recipe`, a path relative to the table, and `settings`, which are put over the recipe's; `data`,
+    names with settings that are put over these; `models`, names, or mappings of `name` and other settings of the model,
+    `label`, `against` (the label it is compared with; by default the plain stack of the same cell), and `memory_of`
+    (the label of a model whose training memory it must not exceed: the number of hidden channels is chosen so);
+    `seeds`.
+
+    Args:
+        table: the YAML file.
+        folder: where run directories are to be.
+
+    Raises:
+        SettingsError: something in it is not possible.
+        OSError: it cannot be read.
+    """
+    document = _read(table)
+    if unknown := document.keys() - KEYS:
+        raise SettingsError(f"{table}: unknown {min(unknown)!r}; there are {', '.join(sorted(KEYS))}")
+    base: Document = _read(table.parent / document["recipe"]) if "recipe" in document else {}
+    base = merged(base, _mapping(table, document, "settings"))
+    name = base.get("data", {}).get("name", "moving-mnist")
+    data = {key: merged(base, value or {}) for key, value in (_mapping(table, document, "data") or {name: {}}).items()}
+    models = [_model(table, entry) for entry in _items(table, document, "models")]
+    labels = [model["label"] for model in models]
+    seeds = _items(table, document, "seeds") if "seeds" in document else [0]
+    for what, names in (("labels of models", labels), ("seeds", seeds), ("names of data", list(data))):
+        if len(set(names)) < len(names):
+            raise SettingsError(f"{table}: {what} must differ, got {', '.join(map(str, names))}")
+    against = {model["label"]: other for model in models if (other := _against(model, models))}
+    for model in models:
+        for other in (against.get(model["label"]), model.get("memory_of")):
+            if other not in (None, *labels) or other == model["label"]:
+                raise SettingsError(f"{table}: {model['label']} refers to {other!r}; choose from {', '.join(labels)}")
+    trials = []
+    for place, over in data.items():
+        settings = _settings(table, over, models)
+        for model in models:
+            for seed in seeds:
+                one = settings[model["label"]] | {"seed": seed}
+                trials.append(Trial(place, model["label"], seed, one, folder / place / model["label"] / f"seed-{seed}"))
+    return Plan(str(document.get("title", table.stem)), tuple(trials), tuple(data), tuple(labels), against, folder)
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
+    """Settings with others put over them, group by group."""
+    result = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def workload_of(settings: RunSettings) -> tuple[int, Workload]:
+    """Channels of a frame, and what one part of a batch computes.
+
+    Raises:
+        SettingsError: the data cannot be read.
+    """
+    data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
+    _, channels, height, width = data.training(1)[0].shape
+    batch = settings.batch_size // settings.accumulate
+    return channels, Workload((height, width), settings.context, settings.horizon, batch, settings.precision)
+
+
+def training_bytes(model: ModelSettings, channels: int, work: Workload) -> int:
+    """What a training holds; with memory auto, if it can hold all."""
+    mode = "keep" if model.memory == "auto" else model.memory
+    return Cost(partial(build_model, replace(model, memory=mode), channels), work).training_bytes(mode)
+
+
+def _read(path: Path) -> Document:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is no YAML file: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise SettingsError(f"{path}: expected settings by name")
+    return document
+
+
+def _mapping(table: Path, document: Document, key: str) -> Document:
+    value = document.get(key) or {}
+    if not isinstance(value, dict):
+        raise SettingsError(f"{table}: {key} must be settings by name, got {value!r}")
+    return value
+
+
+def _items(table: Path, document: Document, key: str) -> list[Any]:
+    value = document.get(key)
+    if not isinstance(value, list) or not value:
+        raise SettingsError(f"{table}: {key} must be a list, got {value!r}")
+    return value
+
+
+def _model(table: Path, entry: Any) -> Document:
+    """With a name and a label."""
+    model: Document = {"name": entry} if isinstance(entry, str) else entry
+    if not isinstance(model, dict) or model.get("name") not in MODELS:
+        raise SettingsError(f"{table}: no model {entry!r}; choose from {', '.join(MODELS)}")
+    return {"label": model["name"]} | model
+
+
+def _against(model: Document, models: Sequence[Document]) -> str | None:
+    """Of a pyramid the plain stack, if it is in the table, unless the table says otherwise."""
+    if "against" in model:
+        return str(model["against"])
+    plain = [other["label"] for other in models if other["name"] == counterpart(model["name"])]
+    return plain[0] if plain and MODELS[model["name"]].scales != PLAIN else None
+
+
+def _settings(table: Path, over: Document, models: Sequence[Document]) -> dict[str, Document]:
+    """Settings of each model's training by label, checked."""
+    found: dict[str, Document] = {}
+    for model in models:
+        own = {key: value for key, value in model.items() if key not in OF_MODEL}
+        found[model["label"]] = merged(over, {"model": own})
+    for model in models:
+        try:
+            settings = settings_from(found[model["label"]])
+            build_model(replace(settings.model, hidden_channels=4), 1)
+            if "memory_of" in model:
+                channels, work = workload_of(settings)
+                most = training_bytes(settings_from(found[model["memory_of"]]).model, channels, work)
+                fitting = {"hidden_channels": _hidden_within(most, settings.model, channels, work)}
+                found[model["label"]] = merged(found[model["label"]], {"model": fitting})
+        except SettingsError as error:
+            raise SettingsError(f"{table}: {model['label']}: {error}") from error
+    return found
+
+
+def _hidden_within(most: int, model: ModelSettings, channels: int, work: Workload) -> int:
+    """The most hidden channels with which training holds at most so many bytes."""
+
+    def fits(hidden: int) -> bool:
+        return training_bytes(replace(model, hidden_channels=hidden), channels, work) <= most
+
+    low, high = 0, 1
+    while fits(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    if low == 0:
+        raise SettingsError("memory_of: no number of hidden channels fits")
+    return low

@@ -1,0 +1,284 @@
+"""What the trials of an experiment have found, as tables."""
+
+import csv
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from scipy import stats
+
+from msrnn.analysis.cost import Cost
+from msrnn.experiment.plan import Plan, Trial, workload_of
+from msrnn.experiment.running import is_done
+from msrnn.files import written
+from msrnn.rundir import RunDirectory, build_model
+from msrnn.scores import Score
+from msrnn.scores.bootstrap import LEVEL, interval
+from msrnn.scores.evaluation import MODEL, Evaluation, resample_key, short
+
+MAIN = ("ssim", "psnr", "mse_sum", "mae_sum", "balanced_mse", "balanced_mae")
+"""Scores without a threshold, as the paper's tables have them."""
+EVENTS = ("csi", "hss", "pod", "far")
+
+
+class Difference(NamedTuple):
+    """Between two models."""
+
+    value: float
+    low: float
+    high: float
+    """Of the interval; NaN: there is none."""
+
+    def __str__(self) -> str:
+        between = "" if math.isnan(self.low) else f" [{short(self.low)}, {short(self.high)}]"
+        return f"{'+' * (self.value > 0)}{short(self.value)}{between}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model on data: all its seeds that are done."""
+
+    data: str
+    model: str
+    trials: list[Trial]
+    evaluations: list[Evaluation]
+    cost: Cost
+    memory: str
+
+    def values(self, score: Score) -> list[float]:
+        """Of each seed, over all leads."""
+        return [evaluation.value(MODEL, score) for evaluation in self.evaluations]
+
+    @property
+    def by_seed(self) -> dict[int, Evaluation]:
+        """Evaluations."""
+        return {trial.seed: evaluation for trial, evaluation in zip(self.trials, self.evaluations, strict=True)}
+
+    @property
+    def seconds(self) -> float:
+        """Of training, the mean over seeds."""
+        return statistics.mean(RunDirectory(trial.path).progress().seconds for trial in self.trials)
+
+    @property
+    def forward_flops(self) -> float:
+        """Of one sequence."""
+        return self.cost.forward_flops / self.cost.workload.batch
+
+    @property
+    def training_bytes(self) -> int:
+        """With weights, Adam and a batch of frames."""
+        return self.cost.training_bytes(self.memory)
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that is done of an experiment."""
+
+    plan: Plan
+    entries: dict[tuple[str, str], Entry]
+    """By data and model."""
+
+    def of(self, data: str) -> list[Entry]:
+        """The models that are done on these data, in the order of the table."""
+        return [entry for (place, _), entry in self.entries.items() if place == data]
+
+    def scores(self, data: str) -> list[Score]:
+        """Those that every model has on these data and that a table shows."""
+        entries = self.of(data)
+        if not entries:
+            return []
+        shared = [s for s in entries[0].evaluations[0].scores if all(s in e.evaluations[0].scores for e in entries)]
+        return [
+            *(score for name in MAIN if (score := Score(name)) in shared),
+            *(score for score in shared if score.name in EVENTS),
+        ]
+
+    def other(self, entry: Entry) -> Entry | None:
+        """What a model is compared with, if that is done."""
+        return self.entries.get((entry.data, self.plan.against.get(entry.model, "")))
+
+
+def collect(plan: Plan) -> Results:
+    """What is done so far.
+
+    Raises:
+        SettingsError: a run directory is damaged.
+    """
+    entries = {}
+    for data in plan.data:
+        for model in plan.models:
+            if trials := [trial for trial in plan.of(data, model) if is_done(trial)]:
+                entries[data, model] = _entry(data, model, trials)
+    return Results(plan, entries)
+
+
+def difference(ours: Mapping[int, Evaluation], theirs: Mapping[int, Evaluation], score: Score) -> Difference | None:
+    """Of evaluations by seed, the mean over the seeds that both have; None, if there are none.
+
+    The interval is Student's, of what other seeds would give, and the bootstrap's, of what other sequences would, put
+    together as independent errors are. Of one seed it is the bootstrap's alone.
+    """
+    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+    if not pairs:
+        return None
+    values = [a.value(MODEL, score) - b.value(MODEL, score) for a, b in pairs]
+    key, mean = resample_key(MODEL, score), statistics.mean(values)
+    resampled = torch.stack([torch.from_numpy(a.resamples[key] - b.resamples[key]) for a, b in pairs]).mean(dim=0)
+    low, high = map(float, interval(resampled, pairs[0][0].protocol["blocks"]))
+    by_seed = 0.0
+    if len(values) > 1:
+        error = statistics.stdev(values) / math.sqrt(len(values))
+        by_seed = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    return Difference(mean, mean - math.hypot(mean - low, by_seed), mean + math.hypot(high - mean, by_seed))
+
+
+def _entry(data: str, model: str, trials: list[Trial]) -> Entry:
+    directories = [RunDirectory(trial.path) for trial in trials]
+    settings = directories[0].settings()
+    channels, work = workload_of(settings)
+    build = partial(build_model, replace(settings.model, memory="keep"), channels)
+    evaluations = [Evaluation.load(directory.scores) for directory in directories]
+    return Entry(data, model, trials, evaluations, Cost(build, work), settings.model.memory)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of text; the first column names rows."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+
+    def text(self) -> str:
+        """For a terminal."""
+        widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
+        lines = [self.title, ""] if self.title else []
+        for name, *cells in (self.head, *self.rows):
+            padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+            lines.append("  ".join((f"{name:<{widths[0]}}", *padded)).rstrip())
+        return "\n".join(lines) + "\n"
+
+    def markdown(self) -> str:
+        """As GitHub shows it."""
+        rule = ["---", *["---:"] * (len(self.head) - 1)]
+        lines = [f"| {' | '.join(row)} |" for row in (self.head, rule, *self.rows)]
+        return f"### {self.title}\n\n" * bool(self.title) + "\n".join(lines) + "\n"
+
+    def latex(self) -> str:
+        """For the package booktabs."""
+        head, *rows = (" & ".join(map(_tex, row)) + r" \\" for row in (self.head, *self.rows))
+        columns = "l" + "r" * (len(self.head) - 1)
+        lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *rows]
+        return "\n".join((f"% {self.title}", *lines, r"\bottomrule", r"\end{tabular}", ""))
+
+
+TEX = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "\N{PLUS-MINUS SIGN}": r"$\pm$"})
+
+
+def _tex(text: str) -> str:
+    return text.translate(TEX)
+
+
+def grids_of(results: Results, data: str) -> list[Grid]:
+    """The scores of all models on these data, with costs, and the differences to what they are compared with."""
+    grids: list[Grid] = []
+    if not results.of(data):
+        return grids
+    groups = _groups(results.scores(data))
+    for number, (name, scores) in enumerate(groups.items()):
+        costs = number == 0
+        title = data if not name else f"{data}: {name} at thresholds"
+        heads = [_head(results, data, score) for score in scores]
+        rows = [
+            [entry.model, *(_mean(entry.values(score)) for score in scores), *(_costs(entry) if costs else ())]
+            for entry in results.of(data)
+        ]
+        grids.append(Grid(title, ["model", *heads, *COSTS * costs], rows))
+        if differences := [row for entry in results.of(data) if (row := _compared(results, entry, scores, costs))]:
+            grids.append(Grid(f"{title}, differences", ["models", *heads, *COSTS * costs], differences))
+    return grids
+
+
+COSTS = ["parameters", "GFLOP", "memory, MiB", "training, min"]
+"""Of a forward pass over one sequence; of training; on whatever machine it ran."""
+
+
+def _groups(scores: Iterable[Score]) -> dict[str, list[Score]]:
+    """Scores without a threshold, under no name; others by name."""
+    groups: dict[str, list[Score]] = {"": []}
+    for score in scores:
+        groups.setdefault("" if score.threshold is None else score.name, []).append(score)
+    return groups
+
+
+def _head(results: Results, data: str, score: Score) -> str:
+    return f"{score.threshold:g}" if score.threshold is not None else results.of(data)[0].evaluations[0].name(score)
+
+
+def _mean(values: Sequence[float]) -> str:
+    """And the standard deviation over seeds."""
+    mean = short(statistics.mean(values))
+    return mean if len(values) < 2 else f"{mean} \N{PLUS-MINUS SIGN} {short(statistics.stdev(values))}"
+
+
+def _costs(entry: Entry) -> list[str]:
+    numbers = entry.forward_flops / 1e9, entry.training_bytes / 2**20, entry.seconds / 60
+    cells = (f"{number:.3g}" if number < 100 else f"{number:,.0f}" for number in numbers)
+    return [f"{entry.cost.parameters:,}", *cells]
+
+
+def _compared(results: Results, entry: Entry, scores: Sequence[Score], costs: bool) -> list[str]:
+    """A row of differences, and of ratios of costs; nothing, if there is nothing to compare with."""
+    other = results.other(entry)
+    if other is None:
+        return []
+    differences = [difference(entry.by_seed, other.by_seed, score) for score in scores]
+    if None in differences:
+        return []
+    ratios = (
+        entry.cost.parameters / other.cost.parameters,
+        entry.forward_flops / other.forward_flops,
+        entry.training_bytes / other.training_bytes,
+        entry.seconds / other.seconds,
+    )
+    cells = [f"{ratio:.2f} x" for ratio in ratios] if costs else []
+    return [f"{entry.model} - {other.model}", *map(str, differences), *cells]
+
+
+def save_tables(results: Results) -> list[Path]:
+    """Write table.md, table.tex and, of every trial, table.csv into the experiment's folder."""
+    folder, grids = results.plan.folder, [grid for data in results.plan.data for grid in grids_of(results, data)]
+    texts = {
+        "table.md": "\n".join(grid.markdown() for grid in grids),
+        "table.tex": "\n".join(grid.latex() for grid in grids),
+    }
+    for name, text in texts.items():
+        with written(folder / name) as partial:
+            partial.write_text(text)
+    rows = [row for entry in results.entries.values() for row in _records(entry)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with written(folder / "table.csv") as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    return [folder / name for name in (*texts, "table.csv")]
+
+
+def _records(entry: Entry) -> Iterator[dict[str, object]]:
+    """Of each trial all numbers."""
+    for trial, evaluation in zip(entry.trials, entry.evaluations, strict=True):
+        named = ((" ".join(str(part) for part in score if part is not None), score) for score in evaluation.scores)
+        yield {
+            "data": entry.data,
+            "model": entry.model,
+            "seed": trial.seed,
+            "parameters": entry.cost.parameters,
+            "forward_flops": entry.forward_flops,
+            "training_bytes": entry.training_bytes,
+            "training_seconds": RunDirectory(trial.path).progress().seconds,
+        } | {name: evaluation.value(MODEL, score) for name, score in named}

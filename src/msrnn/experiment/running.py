@@ -1,0 +1,147 @@
+"""Does what is missing of an experiment: each trial trains and is scored in processes of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from queue import SimpleQueue
+from types import FrameType
+
+import torch
+import yaml
+
+from msrnn.experiment.plan import Plan, Trial
+from msrnn.files import written
+from msrnn.rundir import RunDirectory
+from msrnn.settings import SettingsError
+from msrnn.training import StoppedError
+
+
+def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None] = lambda line: None) -> list[Trial]:
+    """Train and score the trials that are not done; one that was interrupted goes on where it was.
+
+    Args:
+        plan: the experiment.
+        jobs: so many at a time, on the GPUs in turn; by default one for each GPU, or one.
+        tell: gets a line for each trial that ends.
+
+    Returns:
+        Trials that failed: what they said is in the file beside their run directory, `seed-0.log`.
+
+    Raises:
+        SettingsError: a trial has been begun with other settings.
+        StoppedError: SIGINT or SIGTERM stopped it; trainings have left checkpoints, and go on next time.
+    """
+    for trial in plan.trials:
+        _write_recipe(trial)
+    missing = [trial for trial in plan.trials if not is_done(trial)]
+    failed = []
+    workers = _Workers(jobs or max(1, torch.cuda.device_count()))
+    with workers, ThreadPoolExecutor(workers.count) as pool:
+        futures = {pool.submit(workers.do, trial): trial for trial in missing}
+        for done, future in enumerate(as_completed(futures), 1):
+            trial, (well, seconds) = futures[future], future.result()
+            if workers.told:
+                continue
+            if not well:
+                failed.append(trial)
+            ended = "trained and scored" if well else f"failed, see {trial.beside('.log')}"
+            tell(f"{done} of {len(missing)}: {trial.name}: {ended} ({seconds:.0f} s)")
+    if workers.told:
+        told = signal.Signals(workers.told)
+        raise StoppedError(told, f"{told.name}: what was trained is saved; give the same command to go on")
+    return failed
+
+
+def is_trained(trial: Trial) -> bool:
+    """Whether the training has come to its end."""
+    return RunDirectory(trial.path).progress().ended
+
+
+def is_done(trial: Trial) -> bool:
+    """Whether it has been trained to its end and scored."""
+    return RunDirectory(trial.path).scores.with_suffix(".json").is_file() and is_trained(trial)
+
+
+class _Workers:
+    """Runs `msrnn` for trials, at most `count` at a time, each on its share of the machine; ends when told to stop."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.told = 0
+        """The signal."""
+        self.places: SimpleQueue[int] = SimpleQueue()
+        for place in range(count):
+            self.places.put(place)
+        self.active: set[subprocess.Popen[bytes]] = set()
+        self.before: dict[int, object] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():  # no other hears signals
+            self.before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        self.told = number
+        for process in list(self.active):
+            process.terminate()
+
+    def do(self, trial: Trial) -> tuple[bool, float]:
+        """Whether it went well, and how many seconds it took."""
+        place = self.places.get()
+        start = time.monotonic()
+        run = str(trial.path)
+        train = ["train", "--config", str(trial.beside(".yaml")), "--out", run, "--resume"]
+        commands = [["evaluate", run]] if is_trained(trial) else [train, ["evaluate", run]]
+        try:
+            well = all(self._run(command, trial, place) == 0 for command in commands)
+        finally:
+            self.places.put(place)
+        return well, time.monotonic() - start
+
+    def _run(self, command: list[str], trial: Trial, place: int) -> int:
+        """The exit status of `msrnn`."""
+        if self.told:
+            return 128 + self.told
+        share = {}
+        if torch.cuda.device_count():
+            share["CUDA_VISIBLE_DEVICES"] = str(place % torch.cuda.device_count())
+        if self.count > 1:
+            share["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // self.count))
+        with trial.beside(".log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "msrnn", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | share,
+                start_new_session=True,  # a Ctrl-C is this process's to pass on
+            )
+        self.active.add(process)
+        if self.told:  # since it was asked for
+            process.terminate()
+        code = process.wait()
+        self.active.discard(process)
+        return code
+
+
+def _write_recipe(trial: Trial) -> None:
+    """Beside the run directory; one that is there must be the same.
+
+    Raises:
+        SettingsError: it is another.
+    """
+    path = trial.beside(".yaml")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written(path) as partial:
+            partial.write_text(yaml.safe_dump(trial.document, sort_keys=False))
+    elif yaml.safe_load(path.read_text()) != trial.document:
+        raise SettingsError(f"{path} is what was begun with, and differs: choose another --out, or remove {trial.path}")

@@ -1,0 +1,234 @@
+"""Experiments: tables of trials, what is done of them, what they say."""
+
+import csv
+import signal
+import time
+
+import numpy as np
+import pytest
+import yaml
+
+from msrnn.arguments import settings_from
+from msrnn.cli import main
+from msrnn.experiment.plan import merged, read_plan, training_bytes, workload_of
+from msrnn.experiment.results import Grid, difference
+from msrnn.rundir import RunDirectory
+from msrnn.scores import Score
+from msrnn.scores.evaluation import MODEL, Evaluation, Row, resample_key
+from msrnn.settings import SettingsError
+from processes import assert_same, start
+
+SETTINGS = {
+    "model": {"hidden_channels": 4},
+    "data": {
+        "digits": {"size": [16, 16], "digit_size": 8},
+        "epoch_samples": 20,
+        "validation_samples": 4,
+        "test_samples": 12,
+    },
+    "context": 2,
+    "horizon": 2,
+    "epochs": 2,
+    "device": "cpu",
+}
+TABLE = {"title": "Two", "settings": SETTINGS, "models": ["convlstm", "ms-convlstm"], "seeds": [0, 1]}
+
+
+def write(folder, **changes):
+    path = folder / "table.yaml"
+    path.write_text(yaml.safe_dump(TABLE | changes, sort_keys=False))
+    return path
+
+
+def test_a_plan(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"context": 3, "horizon": 2, "model": {"kernel_size": 5}}))
+    models = [
+        "ms-convlstm",
+        {"label": "bare", "name": "ms-convlstm", "skips": "none", "against": "ms-convlstm"},
+        "convlstm",
+    ]
+    data = {"slow": {"data": {"digits": {"speed": [0.01, 0.02]}}}, "fast": None}
+    table = write(tmp_path, recipe="recipe.yaml", models=models, data=data, seeds=[3])
+    plan = read_plan(table, tmp_path / "out")
+    assert [(trial.data, trial.model) for trial in plan.trials] == [
+        (place, model) for place in ("slow", "fast") for model in ("ms-convlstm", "bare", "convlstm")
+    ]
+    assert plan.against == {"ms-convlstm": "convlstm", "bare": "ms-convlstm"}
+    trial = plan.of("slow", "bare")[0]
+    settings = settings_from(trial.document)
+    assert (settings.seed, settings.context, settings.model.skips, settings.model.kernel_size) == (3, 2, "none", 5)
+    assert tuple(settings.data.digits.speed) == (0.01, 0.02)
+    assert settings.data.epoch_samples == 20
+    assert trial.path == tmp_path / "out" / "slow" / "bare" / "seed-3"
+
+
+def test_a_model_that_takes_no_more_memory_than_another(tmp_path):
+    models = ["ms-convlstm", {"label": "shrunk", "name": "convlstm", "memory_of": "ms-convlstm"}]
+    plan = read_plan(write(tmp_path, models=models), tmp_path)
+    shrunk, pyramid = (settings_from(plan.of("moving-mnist", label)[0].document) for label in ("shrunk", "ms-convlstm"))
+    channels, work = workload_of(pyramid)
+    most = training_bytes(pyramid.model, channels, work)
+    assert 1 <= shrunk.model.hidden_channels < 4
+    assert training_bytes(shrunk.model, channels, work) <= most
+    shrunk.model.hidden_channels += 1
+    assert training_bytes(shrunk.model, channels, work) > most
+    assert plan.against == {"ms-convlstm": "shrunk"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "convlstm"}, "unknown 'model'"),
+        ({"models": ["convlstm", "lstm"]}, "no model 'lstm'"),
+        ({"models": []}, "models must be a list"),
+        ({"seeds": 3}, "seeds must be a list"),
+        ({"seeds": [1, 1]}, "seeds must differ"),
+        ({"models": ["convlstm", "convlstm"]}, "labels of models must differ"),
+        ({"models": [{"name": "convlstm", "against": "mim"}]}, "refers to 'mim'"),
+        ({"models": [{"name": "convlstm", "memory_of": "convlstm"}]}, "refers to 'convlstm'"),
+        ({"models": [{"name": "convlstm", "hiden": 3}]}, "hiden"),
+        ({"models": [{"name": "ms-convlstm", "scales": [1, 3]}]}, "neighbouring scales"),
+        ({"settings": SETTINGS | {"epochs": -1}}, "epochs=-1"),
+        ({"settings": 5}, "settings must be settings by name"),
+        ({"recipe": "nothing.yaml"}, "nothing.yaml"),
+    ],
+)
+def test_what_a_table_cannot_say(tmp_path, changes, message):
+    with pytest.raises((SettingsError, OSError), match=message):
+        read_plan(write(tmp_path, **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_are_put_over_others():
+    under = {"a": 1, "b": {"c": 2, "d": 3}, "e": {"f": 4}}
+    assert merged(under, {"b": {"c": 5}, "e": 6, "g": {"h": 7}}) == {
+        "a": 1,
+        "b": {"c": 5, "d": 3},
+        "e": 6,
+        "g": {"h": 7},
+    }
+    assert under["b"] == {"c": 2, "d": 3}
+
+
+def test_grids():
+    rows = [["x", "1 \N{PLUS-MINUS SIGN} 2"], ["long name", "3 %"]]
+    grid = Grid("scores_1", ["model", "a_b"], rows)
+    assert grid.text() == "scores_1\n\nmodel        a_b\nx          1 ± 2\nlong name    3 %\n"
+    assert grid.markdown() == "### scores_1\n\n| model | a_b |\n| --- | ---: |\n| x | 1 ± 2 |\n| long name | 3 % |\n"
+    assert r"model & a\_b \\" in grid.latex()
+    assert r"x & 1 $\pm$ 2 \\" in grid.latex()
+    assert r"3 \%" in grid.latex()
+
+
+def evaluation(value, spread, blocks=50):
+    """Whose MSE is `value`, and whose resamples lie around it as a normal distribution's quantiles do."""
+    score = Score("mse")
+    quantiles = np.sort(np.random.default_rng(0).normal(size=1000))
+    rows = [Row(MODEL, *score, "all", value, np.nan, np.nan, blocks, np.nan)]
+    return Evaluation(
+        {"blocks": blocks}, [MODEL], rows, resamples={resample_key(MODEL, score): value + spread * quantiles}
+    )
+
+
+def test_of_one_seed_the_interval_is_the_bootstraps():
+    found = difference({0: evaluation(3, 0.1)}, {0: evaluation(1, 0)}, Score("mse"))
+    assert found.value == pytest.approx(2)
+    assert (found.low, found.high) == pytest.approx((2 - 0.196, 2 + 0.196), abs=0.02)
+    assert str(found).startswith("+2.00 [1.8")
+    few = difference({0: evaluation(3, 0.1, 5)}, {0: evaluation(1, 0, 5)}, Score("mse"))
+    assert np.isnan([few.low, few.high]).all()
+    assert str(few) == "+2.00"
+
+
+def test_of_several_seeds_the_interval_is_wider():
+    ours = {seed: evaluation(value, 0) for seed, value in enumerate((3.0, 4.0, 5.0, 9.0))}
+    theirs = {seed: evaluation(2, 0) for seed in (2, 1, 0, 7)}
+    found = difference(ours, theirs, Score("mse"))
+    assert found.value == pytest.approx(2)  # of seeds 0, 1, 2
+    half = 4.302653 / np.sqrt(3)  # Student's t with two degrees of freedom, of values 1, 2, 3
+    assert (found.low, found.high) == pytest.approx((2 - half, 2 + half), rel=1e-5)
+    wider = difference({seed: evaluation(3 + seed, 1) for seed in range(3)}, theirs, Score("mse"))
+    assert wider.low < found.low
+    assert difference({3: evaluation(1, 0)}, theirs, Score("mse")) is None
+
+
+@pytest.mark.slow
+def test_an_experiment(tmp_path, capfd):
+    table, out = write(tmp_path), tmp_path / "out"
+    main(["experiment", str(table), "--out", str(out), "--jobs", "2", "--device", "cpu"])
+    said = capfd.readouterr()
+    assert "4 of 4: " in said.err
+    assert "ms-convlstm - convlstm" in said.out
+    runs = sorted(path.parent for path in out.rglob("settings.yaml"))
+    assert len(runs) == 4
+    rows = list(csv.DictReader((out / "table.csv").read_text().splitlines()))
+    assert [(row["model"], row["seed"]) for row in rows] == [(m, s) for m in TABLE["models"] for s in "01"]
+    for row in rows:
+        run = RunDirectory(out / "moving-mnist" / row["model"] / f"seed-{row['seed']}")
+        assert float(row["mse"]) == Evaluation.load(run.scores).value(MODEL, "mse")
+        assert float(row["training_seconds"]) > 0
+    assert float(rows[2]["forward_flops"]) < float(rows[0]["forward_flops"])
+    report = (out / "report.md").read_text()
+    assert "### moving-mnist, differences" in report
+    for name in ("lead-times", "memory", "forecasts", "receptive-fields"):
+        assert f"(moving-mnist-{name}.png)" in report
+        assert (out / f"moving-mnist-{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "table.md").read_text().count("| ms-convlstm") == 2
+    assert r"\toprule" in (out / "table.tex").read_text()
+
+    # what is done is left alone; what is missing is not
+    scores = [RunDirectory(run).scores.with_suffix(".json") for run in runs]
+    times = [path.stat().st_mtime_ns for path in (*scores[1:], *(run / "metrics.jsonl" for run in runs))]
+    scores[0].unlink()
+    main(["experiment", str(table), "--out", str(out), "--device", "cpu"])
+    assert capfd.readouterr().err.startswith("1 of 1: ")
+    assert scores[0].exists()
+    assert times == [path.stat().st_mtime_ns for path in (*scores[1:], *(run / "metrics.jsonl" for run in runs))]
+
+    # other settings are another experiment
+    write(tmp_path, settings=SETTINGS | {"epochs": 3})
+    with pytest.raises(SystemExit) as left:
+        main(["experiment", str(table), "--out", str(out)])
+    assert left.value.code == 2
+    assert "choose another --out" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_experiment_that_is_interrupted_goes_on(tmp_path):
+    settings = merged(SETTINGS, {"data": {"epoch_samples": 400}})
+    table = write(tmp_path, settings=settings, models=["ms-convlstm"], seeds=[0])
+    outs = tmp_path / "whole", tmp_path / "out"
+    command = ["experiment", str(table), "--out"]
+    whole = start([*command, str(outs[0])])
+    said, _ = whole.communicate(timeout=240)
+    assert whole.returncode == 0, said
+    run = outs[1] / "moving-mnist" / "ms-convlstm" / "seed-0"
+    process = start([*command, str(outs[1])])
+    while not (run / "metrics.jsonl").exists():
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert "give the same command to go on" in said
+    assert 0 < RunDirectory(run).progress().step < 200
+    again = start([*command, str(outs[1])])
+    said, _ = again.communicate(timeout=240)
+    assert again.returncode == 0, said
+    assert_same(run, outs[0] / "moving-mnist" / "ms-convlstm" / "seed-0")
+
+
+@pytest.mark.slow
+def test_a_trial_that_fails_is_said_and_the_others_go_on(tmp_path, capfd):
+    table, out = write(tmp_path, seeds=[0]), tmp_path / "out"
+    in_the_way = out / "moving-mnist" / "convlstm" / "seed-0"
+    in_the_way.mkdir(parents=True)
+    (in_the_way / "notes.txt").write_text("mine")
+    with pytest.raises(SystemExit) as left:
+        main(["experiment", str(table), "--out", str(out)])
+    assert left.value.code == 1
+    said = capfd.readouterr()
+    assert "convlstm on moving-mnist, seed 0: failed, see" in said.err
+    assert "exists: choose another --out" in in_the_way.with_name("seed-0.log").read_text()
+    assert "ms-convlstm" in said.out
+    assert (in_the_way / "notes.txt").read_text() == "mine"

@@ -1,0 +1,55 @@
+"""The recipes of the paper's data sets, from files in their own formats to scores."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import msrnn
+from msrnn.arguments import settings_from
+from msrnn.cli import main
+from msrnn.evaluation import Evaluation
+from msrnn.rundir import RunDirectory
+from named_files import write_germany, write_kth, write_taxibj
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+WRITE = {
+    "kth": lambda folder: write_kth(folder, 21),
+    "taxibj": lambda folder: write_taxibj(folder, 60),
+    "germany": lambda folder: write_germany(folder, "RYDL", 11),
+}
+PAPER = {"moving-mnist": (10, 10, 20), "kth": (10, 10, 20), "taxibj": (4, 4, 20), "germany": (5, 5, 16)}
+"""Frames given, frames forecast, epochs (MS-RNN, arXiv 2206.03010, section 4)."""
+
+
+def recipe(name):
+    return RECIPES / f"{name}.yaml"
+
+
+@pytest.mark.parametrize("of", PAPER)
+def test_they_have_the_papers_settings_for_every_model(of, name):
+    document = yaml.safe_load(recipe(of).read_text())
+    document["model"]["name"] = name
+    settings = settings_from(document)
+    assert (settings.context, settings.horizon, settings.epochs) == PAPER[of]
+    assert (settings.batch_size, settings.learning_rate, settings.loss) == (4, 3e-4, "paper")
+    assert (settings.model.hidden_channels, settings.model.kernel_size) == (64, 3)
+    assert len(msrnn.create_model(name, hidden_channels=4).pyramid.cells) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", PAPER)
+def test_they_run(tmp_path, of):
+    small = ["--model.hidden-channels", "2", "--data.epoch-samples", "8", "--epochs", "1", "--device", "cpu"]
+    small += ["--data.validation-samples", "3", "--data.test-samples", "3"]
+    if of in WRITE:
+        small += ["--data.path", WRITE[of](tmp_path / "files")]
+    run = tmp_path / "run"
+    main(["train", "--config", str(recipe(of)), "--model", "ms-predrnn", *small, "--out", str(run)])
+    main(["evaluate", str(run), "--device", "cpu"])
+    evaluation = Evaluation.load(RunDirectory(run).scores)
+    context, horizon, _ = PAPER[of]
+    assert evaluation.leads == list(range(1, horizon + 1))
+    assert evaluation.protocol["context"] == context
+    assert evaluation.protocol["sequences"] > 0
+    assert ("csi" in {score.name for score in evaluation.scores}) == (of == "germany")
