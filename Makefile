@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-all browser wheel clean
+.PHONY: demo test test-all lowest browser wheel clean
 
 demo: .venv/installed
 	$(BIN)/msrnn demo --out runs/demo
@@ -17,7 +17,16 @@ test: .venv/installed-dev
 	$(BIN)/pytest -n auto -m "not slow"
 
 test-all: test wheel .venv/installed-radar browser
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 -m slow
+
+# The oldest versions that pyproject.toml allows.
+lowest:
+	$(PYTHON) -m venv build/lowest
+	build/lowest/bin/pip --disable-pip-version-check --quiet install -c constraints-lowest.txt torch numpy
+	build/lowest/bin/pip --disable-pip-version-check --quiet install -c constraints-lowest.txt -e . \
+	  pytest pytest-xdist hypothesis scikit-image
+	build/lowest/bin/pytest -n auto -m "not slow"
+	rm -rf build/lowest
 
 # Reports are tested in a browser.
 browser:
