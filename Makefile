@@ -19,7 +19,7 @@ test: .venv/installed-dev
 test-all: test wheel .venv/installed-radar browser
 	$(BIN)/pytest -n 2 -m slow
 
-# The oldest versions that pyproject.toml allows.
+# The oldest versions that pyproject.toml allows, of torch the tested one; on Python 3.11.
 lowest:
 	$(PYTHON) -m venv build/lowest
 	build/lowest/bin/pip --disable-pip-version-check --quiet install -c constraints-lowest.txt torch numpy

@@ -20,7 +20,7 @@ def write_kth(folder, frames=6):
     return str(folder)
 
 
-def write_taxibj(folder, days, missing=(), seed=0):
+def write_taxibj(folder, days, missing=()):
     """Four files; flows of slot s of day d are floats around 100 d + s; newest first."""
     folder.mkdir(exist_ok=True)
     for year, first in (

@@ -15,7 +15,7 @@ import msrnn
 from conftest import SMALL, frames, tiny_model
 from msrnn.analysis.benchmark import Benchmark
 from msrnn.analysis.cost import Cost, Workload, autocast, fastest_that_fits, follow, ways_to_fit
-from msrnn.analysis.counting import UNKNOWN, Meter
+from msrnn.analysis.counting import FORMULAS, Meter
 from msrnn.analysis.receptive import WHOLE, effective, theoretical, width_of_share
 from msrnn.cli import main
 from msrnn.device import _control_groups, free_memory
@@ -92,7 +92,7 @@ def measured(model, workload):
     x = frames(workload.batch, workload.steps + 1, 1, *workload.size)
     model.zero_grad(set_to_none=True)
     trace = follow(model, x, workload.context, workload.precision)
-    with FlopCounterMode(display=False, custom_mapping=_shaped(UNKNOWN)) as counter:
+    with FlopCounterMode(display=False, custom_mapping=_shaped(FORMULAS)) as counter:
         predictions, auxiliary = model(x, context=workload.context)
         forward = counter.get_total_flops()
         (predictions.sum() + auxiliary).backward()

@@ -76,7 +76,7 @@ def test_damaged_files_are_read_or_refused(tmp_path, reader, file_name):
     count = -(-FILES // len(MAKE))
     command = [sys.executable, str(Path(__file__).parent / "damage.py"), str(file), reader, "0", str(count)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
-    lines = [line for line in done.stdout.splitlines() if line[0].isdigit()]
+    lines = [line for line in done.stdout.splitlines() if line[:1].isdigit()]
     became = Counter(line.partition(" ")[2] for line in lines)
     unexpected = {text: times for text, times in became.items() if text not in ("read", "refused")}
     assert not unexpected, "\n".join(f"{times} x {text}" for text, times in unexpected.items())

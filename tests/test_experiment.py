@@ -3,6 +3,7 @@
 import csv
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ import yaml
 from msrnn.arguments import settings_from
 from msrnn.cli import main
 from msrnn.experiment.plan import merged, read_plan, training_bytes, workload_of
-from msrnn.experiment.results import Grid, difference
+from msrnn.experiment.results import Grid, _mean, difference
 from msrnn.rundir import RunDirectory
 from msrnn.scores import Score
 from msrnn.scores.evaluation import MODEL, Evaluation, Row, resample_key
 from msrnn.settings import SettingsError
 from processes import assert_same, start
 
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 SETTINGS = {
     "model": {"hidden_channels": 4},
     "data": {
@@ -91,12 +93,44 @@ def test_a_model_that_takes_no_more_memory_than_another(tmp_path):
         ({"settings": SETTINGS | {"epochs": -1}}, "epochs=-1"),
         ({"settings": 5}, "settings must be settings by name"),
         ({"recipe": "nothing.yaml"}, "nothing.yaml"),
+        ({"recipe": 5}, "recipe must be a path"),
+        ({"seeds": ["a"]}, "seed"),
+        ({"seeds": [-1]}, "seed=-1"),
+        ({"models": [{"name": ["convlstm"]}]}, "no model"),
+        ({"models": [{"name": "convlstm", "label": 2}]}, "2 is to be the name of a folder"),
+        ({"models": [{"name": "convlstm", "label": "../x"}]}, "'../x' is to be the name of a folder"),
+        ({"models": [{"name": "convlstm", "hidden_channels": 0}]}, "hidden_channels=0"),
+        ({"models": [{"name": "ms-motionrnn", "hidden_channels": 6}]}, "divisible by 4"),
+        ({"data": {2020: {}}}, "2020 is to be the name of a folder"),
+        ({"data": {"a": 5}}, "a must be settings by name"),
+        ({"settings": SETTINGS | {"data": "moving-mnist"}}, "data must be settings by name"),
+        ({"settings": SETTINGS | {"devices": 2}}, "a trial has one device"),
+        (
+            {
+                "models": [
+                    {"label": "a", "name": "convlstm", "memory_of": "b"},
+                    {"label": "b", "name": "convlstm", "memory_of": "a"},
+                ]
+            },
+            "it has a memory_of itself",
+        ),
     ],
 )
 def test_what_a_table_cannot_say(tmp_path, changes, message):
     with pytest.raises((SettingsError, OSError), match=message):
         read_plan(write(tmp_path, **changes), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("table", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_tables_that_come_with_it(tmp_path, table):
+    plan = read_plan(table, tmp_path)
+    assert len(plan.trials) == len({trial.path for trial in plan.trials}) > 8
+    assert plan.against
+
+
+def test_a_score_that_says_nothing_stops_nothing():
+    assert _mean([1.0, np.nan]) == "nan \N{PLUS-MINUS SIGN} nan"
+    assert _mean([1.0, 3.0]) == "2.00 \N{PLUS-MINUS SIGN} 1.41"
 
 
 def test_settings_are_put_over_others():

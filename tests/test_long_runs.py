@@ -1,5 +1,6 @@
 """Memory and open files stay flat, however long it runs."""
 
+import resource
 import subprocess
 import sys
 import time
@@ -56,11 +57,11 @@ def test_training(tmp_path):
     while process.poll() is None:
         if (tmp_path / "run" / "metrics.jsonl").exists():
             try:
-                resident.append(int((folder / "statm").read_text().split()[1]) * 4096)
+                resident.append(int((folder / "statm").read_text().split()[1]) * resource.getpagesize())
                 files.append(len(list((folder / "fd").iterdir())))
             except (OSError, IndexError):
                 break
-        time.sleep(0.5)
+        time.sleep(0.1)
     said, _ = process.communicate()
     assert process.returncode == 0, said
     assert (tmp_path / "run" / "metrics.jsonl").read_text().count("train/loss") == 220

@@ -17,7 +17,7 @@ KILLS = 22
 def test_killed_at_random_moments(tmp_path):
     """Early ones hit a run that is being made; later ones steps, validations and the writing of checkpoints."""
     whole, run = tmp_path / "whole", tmp_path / "run"
-    steps = 1000
+    steps = 2000
     finish(start(arguments(whole, steps)))
     draw = random.Random(0)
     kills, during_writing, last = 0, 0, 0

@@ -1,6 +1,8 @@
 import json
+import os
 import re
 import signal
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from safetensors.torch import load_file
 
 import msrnn
 from msrnn.data import open_data
+from msrnn.rundir import RunDirectory
 from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings, SettingsError
 from msrnn.training import StoppedError
 from msrnn.training.loading import Process, TrainingBatches, training_loader
@@ -120,6 +123,30 @@ def test_interrupted_equals_uninterrupted(finished, tmp_path, monkeypatch, step,
     torch.testing.assert_close(ours["optimizer_states"], whole["optimizer_states"], rtol=0, atol=0)
     torch.testing.assert_close(ours["state_dict"], whole["state_dict"], rtol=0, atol=0)
     assert metrics(resumed) == metrics(finished)
+
+
+@pytest.mark.parametrize("step", [3, 6])
+def test_told_to_stop_where_a_validation_is_due(finished, tmp_path, monkeypatch, step):
+    """It comes first; after the last there is nothing to go on with."""
+    original = Training.training_step
+
+    def told(self, batch, number):
+        if self.global_step + 1 == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "training_step", told)
+        with pytest.raises(StoppedError) if step < 6 else nullcontext():
+            train(small(), tmp_path / "run")
+    run = RunDirectory(tmp_path / "run")
+    assert (run.progress().step, run.progress().ended) == (step, step == 6)
+    assert metrics(run) == metrics(finished)[: len(metrics(run))]
+    assert "validation/mse" in metrics(run)[-1]
+    resumed = train(small(), tmp_path / "run", resume=True)
+    torch.testing.assert_close(weights(resumed), weights(finished), rtol=0, atol=0)
+    assert metrics(resumed) == metrics(finished)
+    assert resumed.progress().ended
 
 
 def test_resume_changes_nothing_that_matters(finished):

@@ -570,16 +570,19 @@ def experiment(table: str, out: str | None = None, jobs: int | None = None, devi
     from msrnn.experiment.results import collect, grids_of, save_tables
     from msrnn.experiment.running import run_missing
 
-    plan = read_plan(Path(table), Path("runs") / Path(table).stem if out is None else Path(out))
+    with _telling("reading the table"):
+        plan = read_plan(Path(table), Path("runs") / Path(table).stem if out is None else Path(out))
     failed = run_missing(plan, jobs, _say)
-    results = collect(plan)
-    for data in plan.data:
-        for grid in grids_of(results, data):
-            sys.stdout.write(f"{grid.text()}\n")
-    for path in (*save_tables(results), write_report(results, device)):
+    with _telling("comparing"):
+        results = collect(plan)
+        grids = {data: grids_of(results, data) for data in plan.data}
+        every = [grid for of_data in grids.values() for grid in of_data]
+        files = [*save_tables(results, every), write_report(results, grids, device)]
+    sys.stdout.write("\n".join(grid.text() for grid in every))
+    for path in files:
         sys.stderr.write(f"{path}: written\n")
     if failed:
-        _leave(f"{len(failed)} of {len(plan.trials)} failed: {failed[0].name} and what follows it in its log", 1)
+        _leave(f"{len(failed)} of {len(plan.trials)} failed: see {failed[0].beside('.log')}", 1)
 
 
 def demo(out: str = "runs/demo", minutes: float = 4.0) -> None:

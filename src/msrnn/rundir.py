@@ -22,6 +22,12 @@ from msrnn.forecaster import Forecaster
 from msrnn.models import create_model
 from msrnn.settings import ModelSettings, RunSettings, SettingsError
 
+DAMAGED = (
+    *(OSError, RuntimeError, EOFError, pickle.UnpicklingError),
+    *(LookupError, TypeError, ValueError, AttributeError, AssertionError),
+)
+"""What reading a damaged checkpoint raises."""
+
 
 class Progress(NamedTuple):
     """What the last checkpoint says."""
@@ -70,10 +76,10 @@ class RunDirectory:
         if not self.last_checkpoint.is_file():
             return Progress()
         try:
-            content = torch.load(self.last_checkpoint, map_location="cpu", weights_only=True)
+            content = torch.load(self.last_checkpoint, map_location="cpu", weights_only=True, mmap=True)
             more = content["callbacks"].get("LastCheckpoint", {})
             return Progress(int(content["global_step"]), int(content["fingerprint"]), **more)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, AttributeError) as error:
+        except DAMAGED as error:
             damaged = f"{self.last_checkpoint} is damaged ({type(error).__name__}): train into a new --out"
             raise SettingsError(damaged) from error
 

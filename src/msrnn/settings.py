@@ -50,6 +50,10 @@ class ModelSettings:
     options: dict[str, Any] = field(default_factory=dict)
     """The cell's own options, e.g. --model.options.links 13 for trajgru."""
 
+    def __post_init__(self) -> None:
+        for name in ("hidden_channels", "kernel_size"):
+            _require(getattr(self, name) >= 1, f"model.{name}={getattr(self, name)} must be at least 1")
+
 
 @dataclass
 class DigitsSettings:

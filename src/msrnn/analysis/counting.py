@@ -27,7 +27,7 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     have sizes and no memory.
 
     FLOPs are those of `torch.utils.flop_counter` (convolutions and products of matrices; a multiply and an add are
-    two), of warps and of local attention; element-wise arithmetic is not counted.
+    two), of warps and of attention; element-wise arithmetic is not counted.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 weakref.finalize(storage, self._died, owner, size)
         self.peak = max(self.peak, self.alive)
         packet = function._overloadpacket
-        formula: Callable[..., int] | None = UNKNOWN.get(packet) or flop_registry.get(packet)
+        formula: Callable[..., int] | None = FORMULAS.get(packet) or flop_registry.get(packet)
         if formula is not None:
             self.flops[self.owner] += formula(*args, **kwargs, out_val=result)
         return result
@@ -72,6 +72,7 @@ def _storages(values: Any) -> Iterator[torch.UntypedStorage]:
     return (value.untyped_storage() for value in tree_iter(values) if isinstance(value, Tensor))
 
 
+aten = torch.ops.aten
 BILINEAR = 8
 """FLOPs of one bilinear sample: four products, added up, counted like those of a convolution."""
 
@@ -84,21 +85,15 @@ def _warp_backward_flops(grad: Tensor, *_: Any, out_val: Any) -> int:
     return 2 * BILINEAR * grad.numel()  # of what is sampled, and of where
 
 
-def _attention_flops(query: Tensor, key: Tensor, *_: Any, **__: Any) -> int:
-    return 2 * 2 * query.numel() * key.shape[-2]
-
-
-def _attention_backward_flops(grad: Tensor, query: Tensor, key: Tensor, *_: Any, **__: Any) -> int:
-    return 5 * 2 * query.numel() * key.shape[-2]  # logits once more, and four gradients
-
-
-UNKNOWN: dict[Any, Callable[..., int]] = {
-    torch.ops.aten.grid_sampler_2d: _warp_flops,
-    torch.ops.aten.grid_sampler_2d_backward: _warp_backward_flops,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_flops,
+FORMULAS: dict[Any, Callable[..., int]] = {
+    aten.grid_sampler_2d: _warp_flops,
+    aten.grid_sampler_2d_backward: _warp_backward_flops,
+    aten._scaled_dot_product_flash_attention_for_cpu: flop_registry[aten._scaled_dot_product_flash_attention],
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: flop_registry[
+        aten._scaled_dot_product_flash_attention_backward
+    ],
 }
-"""What torch's counter does not count: warps, and attention on a CPU."""
+"""Of what torch's counter does not know: warps, and attention on a CPU."""
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class _PoisonedFunctions(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         kwargs = kwargs or {}
         if function is scaled_dot_product_attention:
-            query, key, value = (x.isnan().any(dim=-1, keepdim=True) for x in args)
+            query, key, value = (x.isnan().any(dim=-1, keepdim=True) for x in args[:3])
             lost = query | (key | value).any(dim=-2, keepdim=True)
             return torch.zeros_like(args[0]).masked_fill(lost, torch.nan)
         if function is not grid_sample:

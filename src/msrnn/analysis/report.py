@@ -48,8 +48,8 @@ class Analysis:
         return self.costs[0]
 
     @property
-    def weights(self) -> str:
-        """Whose effective receptive field was measured: of a trained model alone, or of two fresh ones."""
+    def measured(self) -> str:
+        """Of which weights effective receptive fields are: of a trained model alone, or of two fresh ones."""
         return "trained" if any(influence is None for influence in self.influences) else "untrained"
 
     def document(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class Analysis:
                     width = field[lag, layer] if layer < field.shape[1] else "-"
                     cells += f"{'all' if self._covers(width) else width:>8}"
             lines.append(f"{f'layer {layer}':14}{cells}")
-        title = f"Effective receptive field, {self.weights}"
+        title = f"Effective receptive field, {self.measured}"
         lines += ["", f"{title:36}" + "".join(f"{name:>16}" for name in self.names)]
         for share in SHARES:
             edges = self._cells(partial(_edge, share=share))
@@ -235,7 +235,7 @@ class Analysis:
         axes.legend(frameon=False, fontsize=8, loc="lower right")
 
     def _draw_influence(self, axes: Axes) -> None:
-        axes.set_title(f"Effective receptive field of the next frame, {self.weights}")
+        axes.set_title(f"Effective receptive field of the next frame, {self.measured}")
         axes.set_axis_off()
         for number, (name, influence) in enumerate(zip(self.names, self.influences, strict=True)):
             if influence is None:

@@ -1,6 +1,5 @@
 """Figures of an experiment, and the report that holds them."""
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from torch import Tensor
 from msrnn.analysis.receptive import effective
 from msrnn.analysis.report import draw_influence
 from msrnn.data import open_data
-from msrnn.experiment.results import Entry, Results, grids_of
+from msrnn.experiment.plan import is_plain
+from msrnn.experiment.results import Entry, Grid, Results
 from msrnn.files import written
 from msrnn.models import MODELS
 from msrnn.predictor import Predictor, load
@@ -25,7 +25,7 @@ LARGEST_INFLUENCE = 64
 """Edge in pixels of the frames on which effective receptive fields are measured, at most."""
 
 
-def write_report(results: Results, device: str = "auto") -> Path:
+def write_report(results: Results, grids: Mapping[str, Sequence[Grid]], device: str = "auto") -> Path:
     """Write report.md and its figures into the experiment's folder: tables, scores against lead time, memory against
     score, forecasts side by side, effective receptive fields.
 
@@ -34,7 +34,7 @@ def write_report(results: Results, device: str = "auto") -> Path:
     folder = results.plan.folder
     text = [f"# {results.plan.title}\n", CAPTION]
     for data in results.plan.data:
-        text += [grid.markdown() for grid in grids_of(results, data)]
+        text += [grid.markdown() for grid in grids[data]]
         for name, what, figure in _figures(results, data, device):
             path = folder / f"{data}-{name}.png"
             save_figure(figure, path)
@@ -46,8 +46,9 @@ def write_report(results: Results, device: str = "auto") -> Path:
 
 
 CAPTION = (
-    "Scores over all lead times, mean and standard deviation over seeds. Differences are those of the means, with\n"
-    "95 % intervals: of one seed from other test sequences alone, of several from other seeds too.\n"
+    "Scores over all lead times, mean and standard deviation over seeds. Differences are means over the seeds that\n"
+    "both models have, with 95 % intervals: of one seed what other test sequences would give, of several what other\n"
+    "seeds would, too.\n"
 )
 
 
@@ -70,8 +71,7 @@ def _figures(results: Results, data: str, device: str) -> Iterator[tuple[str, st
 
 
 def _is_plain(entry: Entry) -> bool:
-    model = entry.trials[0].document["model"]
-    return set(model.get("scales") or MODELS[model["name"]].scales) == {1}
+    return is_plain(entry.trials[0].document["model"])
 
 
 def _colours(entries: Sequence[Entry]) -> dict[str, str]:
@@ -94,7 +94,7 @@ def _lead_times(entries: Sequence[Entry], scores: Sequence[Score]) -> Figure:
     for axes, score in zip(grid.flat, scores, strict=False):
         tidy(axes)
         for entry in entries:
-            means = [statistics.mean(e.value(MODEL, score, lead) for e in entry.evaluations) for lead in first.leads]
+            means = [np.mean([e.value(MODEL, score, lead) for e in entry.evaluations]) for lead in first.leads]
             style = "--" if _is_plain(entry) else "-"
             leads = [lead * (step or 1) for lead in first.leads]
             axes.plot(leads, means, style, color=colours[entry.model], marker="o", markersize=3, label=entry.model)
@@ -112,7 +112,7 @@ def _memory(results: Results, data: str, score: Score) -> Figure:
     tidy(axes)
     entries = results.of(data)
     colours = _colours(entries)
-    points = {entry.model: (entry.training_bytes / 2**20, statistics.mean(entry.values(score))) for entry in entries}
+    points = {entry.model: (entry.training_bytes / 2**20, float(np.mean(entry.values(score)))) for entry in entries}
     for entry in entries:
         faces = "none" if _is_plain(entry) else colours[entry.model]
         axes.scatter(*points[entry.model], s=44, facecolors=faces, edgecolors=colours[entry.model], zorder=3)

@@ -1,17 +1,19 @@
 """What an experiment consists of: models x data x seeds, read from a YAML table."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from msrnn.analysis.cost import Cost, Workload
 from msrnn.arguments import settings_from
 from msrnn.data import open_data
-from msrnn.models import MODELS, PLAIN, counterpart
+from msrnn.models import MODELS
 from msrnn.rundir import build_model
 from msrnn.settings import ModelSettings, RunSettings, SettingsError
 
@@ -66,8 +68,9 @@ def read_plan(table: Path, folder: Path) -> Plan:
 
     Its keys: `title`; `recipe`, a path relative to the table, and `settings`, which are put over the recipe's; `data`,
     names with settings that are put over these; `models`, names, or mappings of `name` and other settings of the model,
-    `label`, `against` (the label it is compared with; by default the plain stack of the same cell), and `memory_of`
-    (the label of a model whose training memory it must not exceed: the number of hidden channels is chosen so);
+    `label`, `against` (the label it is compared with; by default, of a pyramid, the plain stack of the same cell), and
+    `memory_of` (the label of a model whose training memory it must not exceed: hidden channels are left out until it
+    does not);
     `seeds`.
 
     Args:
@@ -80,30 +83,29 @@ def read_plan(table: Path, folder: Path) -> Plan:
     """
     document = _read(table)
     if unknown := document.keys() - KEYS:
-        raise SettingsError(f"{table}: unknown {min(unknown)!r}; there are {', '.join(sorted(KEYS))}")
-    base: Document = _read(table.parent / document["recipe"]) if "recipe" in document else {}
-    base = merged(base, _mapping(table, document, "settings"))
-    name = base.get("data", {}).get("name", "moving-mnist")
-    data = {key: merged(base, value or {}) for key, value in (_mapping(table, document, "data") or {name: {}}).items()}
+        raise SettingsError(f"{table}: unknown {min(unknown, key=str)!r}; there are {', '.join(sorted(KEYS))}")
+    recipe = document.get("recipe")
+    if not isinstance(recipe, str | None):
+        raise SettingsError(f"{table}: recipe must be a path, got {recipe!r}")
+    base = merged(_read(table.parent / recipe) if recipe else {}, _mapping(table, document, "settings"))
+    name = str(_mapping(table, base, "data").get("name", "moving-mnist"))
+    places = _mapping(table, document, "data") or {re.sub(r"[^\w.+-]+", "-", Path(name).stem).strip("-.") or "data": {}}
+    overs = {place: merged(base, _mapping(table, places, place)) for place in places}
     models = [_model(table, entry) for entry in _items(table, document, "models")]
     labels = [model["label"] for model in models]
     seeds = _items(table, document, "seeds") if "seeds" in document else [0]
-    for what, names in (("labels of models", labels), ("seeds", seeds), ("names of data", list(data))):
-        if len(set(names)) < len(names):
-            raise SettingsError(f"{table}: {what} must differ, got {', '.join(map(str, names))}")
     against = {model["label"]: other for model in models if (other := _against(model, models))}
-    for model in models:
-        for other in (against.get(model["label"]), model.get("memory_of")):
-            if other not in (None, *labels) or other == model["label"]:
-                raise SettingsError(f"{table}: {model['label']} refers to {other!r}; choose from {', '.join(labels)}")
+    _check_names(table, labels, list(places), seeds)
+    _check_references(table, models, against)
     trials = []
-    for place, over in data.items():
+    for place, over in overs.items():
         settings = _settings(table, over, models)
         for model in models:
             for seed in seeds:
                 one = settings[model["label"]] | {"seed": seed}
+                _checked(table, f"{model['label']}, seed {seed}", one)
                 trials.append(Trial(place, model["label"], seed, one, folder / place / model["label"] / f"seed-{seed}"))
-    return Plan(str(document.get("title", table.stem)), tuple(trials), tuple(data), tuple(labels), against, folder)
+    return Plan(str(document.get("title", table.stem)), tuple(trials), tuple(places), tuple(labels), against, folder)
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
@@ -160,51 +162,85 @@ def _items(table: Path, document: Document, key: str) -> list[Any]:
 def _model(table: Path, entry: Any) -> Document:
     """With a name and a label."""
     model: Document = {"name": entry} if isinstance(entry, str) else entry
-    if not isinstance(model, dict) or model.get("name") not in MODELS:
+    if not isinstance(model, dict) or not isinstance(model.get("name"), str) or model["name"] not in MODELS:
         raise SettingsError(f"{table}: no model {entry!r}; choose from {', '.join(MODELS)}")
     return {"label": model["name"]} | model
 
 
+def _check_names(table: Path, labels: list[Any], places: list[Any], seeds: list[Any]) -> None:
+    for what, names in (("labels of models", labels), ("seeds", seeds), ("names of data", places)):
+        if len(set(map(str, names))) < len(names):
+            raise SettingsError(f"{table}: {what} must differ, got {', '.join(map(str, names))}")
+    for label in (*labels, *places):
+        if not isinstance(label, str) or not re.fullmatch(r"[\w+][\w.+-]*", label):
+            raise SettingsError(f"{table}: {label!r} is to be the name of a folder: letters, digits, and . + - _ in it")
+
+
+def _check_references(table: Path, models: Sequence[Document], against: Mapping[str, str]) -> None:
+    labels = [model["label"] for model in models]
+    shrunk = {model["label"] for model in models if "memory_of" in model}
+    for model in models:
+        for other in (against.get(model["label"]), model.get("memory_of")):
+            if other not in (None, *labels) or other == model["label"]:
+                raise SettingsError(f"{table}: {model['label']} refers to {other!r}; choose from {', '.join(labels)}")
+        if model.get("memory_of") in shrunk:
+            raise SettingsError(f"{table}: memory_of {model['memory_of']}: it has a memory_of itself")
+
+
+def is_plain(model: Mapping[str, Any]) -> bool:
+    """Whether a model's settings make a plain stack."""
+    return set(model.get("scales") or MODELS[model["name"]].scales) == {1}
+
+
 def _against(model: Document, models: Sequence[Document]) -> str | None:
-    """Of a pyramid the plain stack, if it is in the table, unless the table says otherwise."""
+    """Of a pyramid the plain stack of its cell, if it is in the table, unless the table says otherwise."""
     if "against" in model:
-        return str(model["against"])
-    plain = [other["label"] for other in models if other["name"] == counterpart(model["name"])]
-    return plain[0] if plain and MODELS[model["name"]].scales != PLAIN else None
+        return None if model["against"] is None else str(model["against"])
+    cell = MODELS[model["name"]].cell
+    plain = [other["label"] for other in models if is_plain(other) and MODELS[other["name"]].cell is cell]
+    return plain[0] if plain and not is_plain(model) else None
 
 
 def _settings(table: Path, over: Document, models: Sequence[Document]) -> dict[str, Document]:
-    """Settings of each model's training by label, checked."""
+    """Settings of each model's training by label."""
     found: dict[str, Document] = {}
     for model in models:
         own = {key: value for key, value in model.items() if key not in OF_MODEL}
         found[model["label"]] = merged(over, {"model": own})
     for model in models:
-        try:
-            settings = settings_from(found[model["label"]])
-            build_model(replace(settings.model, hidden_channels=4), 1)
-            if "memory_of" in model:
-                channels, work = workload_of(settings)
-                most = training_bytes(settings_from(found[model["memory_of"]]).model, channels, work)
-                fitting = {"hidden_channels": _hidden_within(most, settings.model, channels, work)}
-                found[model["label"]] = merged(found[model["label"]], {"model": fitting})
-        except SettingsError as error:
-            raise SettingsError(f"{table}: {model['label']}: {error}") from error
+        if "memory_of" in model:
+            of, settings = (_checked(table, label, found[label]) for label in (model["memory_of"], model["label"]))
+            channels, work = workload_of(settings)
+            most = training_bytes(of.model, channels, work)
+            fitting = {"hidden_channels": _hidden_within(most, settings.model, channels, work)}
+            found[model["label"]] = merged(found[model["label"]], {"model": fitting})
     return found
 
 
+def _checked(table: Path, what: str, document: Document) -> RunSettings:
+    """Settings that can be trained with."""
+    try:
+        settings = settings_from(document)
+        with torch.device("meta"):
+            build_model(replace(settings.model, memory="keep"), 1)
+        if (settings.devices or 1) * (settings.nodes or 1) > 1:
+            raise SettingsError("devices and nodes: a trial has one device; --jobs is how many run at a time")
+    except SettingsError as error:
+        raise SettingsError(f"{table}: {what}: {error}") from error
+    return settings
+
+
 def _hidden_within(most: int, model: ModelSettings, channels: int, work: Workload) -> int:
-    """The most hidden channels with which training holds at most so many bytes."""
-
-    def fits(hidden: int) -> bool:
-        return training_bytes(replace(model, hidden_channels=hidden), channels, work) <= most
-
-    low, high = 0, 1
-    while fits(high):
-        low, high = high, 2 * high
+    """The most hidden channels with which training holds at most so many bytes, fewer than the settings have."""
+    low, high = 0, model.hidden_channels
+    held = {low: 0, high: training_bytes(model, channels, work)}
+    if held[high] <= most:
+        return high
     while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
+        guess = low + round((high - low) * (most - held[low]) / (held[high] - held[low]))
+        guess = min(max(guess, low + 1), high - 1)
+        held[guess] = training_bytes(replace(model, hidden_channels=guess), channels, work)
+        low, high = (guess, high) if held[guess] <= most else (low, guess)
     if low == 0:
         raise SettingsError("memory_of: no number of hidden channels fits")
     return low

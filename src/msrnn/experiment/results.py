@@ -2,13 +2,13 @@
 
 import csv
 import math
-import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from scipy import stats
 
@@ -19,7 +19,8 @@ from msrnn.files import written
 from msrnn.rundir import RunDirectory, build_model
 from msrnn.scores import Score
 from msrnn.scores.bootstrap import LEVEL, interval
-from msrnn.scores.evaluation import MODEL, Evaluation, resample_key, short
+from msrnn.scores.evaluation import COMPARABLE, MODEL, Evaluation, resample_key, short
+from msrnn.settings import SettingsError
 
 MAIN = ("ssim", "psnr", "mse_sum", "mae_sum", "balanced_mse", "balanced_mae")
 """Scores without a threshold, as the paper's tables have them."""
@@ -47,6 +48,8 @@ class Entry:
     model: str
     trials: list[Trial]
     evaluations: list[Evaluation]
+    seconds: float
+    """Of training, the mean over seeds."""
     cost: Cost
     memory: str
 
@@ -58,11 +61,6 @@ class Entry:
     def by_seed(self) -> dict[int, Evaluation]:
         """Evaluations."""
         return {trial.seed: evaluation for trial, evaluation in zip(self.trials, self.evaluations, strict=True)}
-
-    @property
-    def seconds(self) -> float:
-        """Of training, the mean over seeds."""
-        return statistics.mean(RunDirectory(trial.path).progress().seconds for trial in self.trials)
 
     @property
     def forward_flops(self) -> float:
@@ -107,14 +105,29 @@ def collect(plan: Plan) -> Results:
     """What is done so far.
 
     Raises:
-        SettingsError: a run directory is damaged.
+        SettingsError: a run directory is damaged, or trials cannot be compared.
     """
     entries = {}
     for data in plan.data:
         for model in plan.models:
             if trials := [trial for trial in plan.of(data, model) if is_done(trial)]:
                 entries[data, model] = _entry(data, model, trials)
+    _check_comparable(entries)
     return Results(plan, entries)
+
+
+def _check_comparable(entries: Mapping[tuple[str, str], Entry]) -> None:
+    """On the same data all must have been scored alike."""
+    first: dict[str, tuple[Trial, Evaluation]] = {}
+    for entry in entries.values():
+        for trial, evaluation in zip(entry.trials, entry.evaluations, strict=True):
+            other, reference = first.setdefault(entry.data, (trial, evaluation))
+            differ = [what for key, what in COMPARABLE.items() if evaluation.protocol[key] != reference.protocol[key]]
+            if differ:
+                raise SettingsError(
+                    f"{trial.path} and {other.path} cannot be compared, their {' and '.join(differ)} differ: evaluate "
+                    "both again, or choose another --out"
+                )
 
 
 def difference(ours: Mapping[int, Evaluation], theirs: Mapping[int, Evaluation], score: Score) -> Difference | None:
@@ -127,12 +140,12 @@ def difference(ours: Mapping[int, Evaluation], theirs: Mapping[int, Evaluation],
     if not pairs:
         return None
     values = [a.value(MODEL, score) - b.value(MODEL, score) for a, b in pairs]
-    key, mean = resample_key(MODEL, score), statistics.mean(values)
+    key, mean = resample_key(MODEL, score), float(np.mean(values))
     resampled = torch.stack([torch.from_numpy(a.resamples[key] - b.resamples[key]) for a, b in pairs]).mean(dim=0)
     low, high = map(float, interval(resampled, pairs[0][0].protocol["blocks"]))
     by_seed = 0.0
     if len(values) > 1:
-        error = statistics.stdev(values) / math.sqrt(len(values))
+        error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
         by_seed = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
     return Difference(mean, mean - math.hypot(mean - low, by_seed), mean + math.hypot(high - mean, by_seed))
 
@@ -143,7 +156,8 @@ def _entry(data: str, model: str, trials: list[Trial]) -> Entry:
     channels, work = workload_of(settings)
     build = partial(build_model, replace(settings.model, memory="keep"), channels)
     evaluations = [Evaluation.load(directory.scores) for directory in directories]
-    return Entry(data, model, trials, evaluations, Cost(build, work), settings.model.memory)
+    seconds = np.mean([directory.progress().seconds for directory in directories])
+    return Entry(data, model, trials, evaluations, float(seconds), Cost(build, work), settings.model.memory)
 
 
 @dataclass(frozen=True)
@@ -204,7 +218,7 @@ def grids_of(results: Results, data: str) -> list[Grid]:
     return grids
 
 
-COSTS = ["parameters", "GFLOP", "memory, MiB", "training, min"]
+COSTS = ["parameters", "GFLOP", "memory, MiB", "training, min", "seeds"]
 """Of a forward pass over one sequence; of training; on whatever machine it ran."""
 
 
@@ -222,14 +236,14 @@ def _head(results: Results, data: str, score: Score) -> str:
 
 def _mean(values: Sequence[float]) -> str:
     """And the standard deviation over seeds."""
-    mean = short(statistics.mean(values))
-    return mean if len(values) < 2 else f"{mean} \N{PLUS-MINUS SIGN} {short(statistics.stdev(values))}"
+    mean = short(float(np.mean(values)))
+    return mean if len(values) < 2 else f"{mean} \N{PLUS-MINUS SIGN} {short(float(np.std(values, ddof=1)))}"
 
 
 def _costs(entry: Entry) -> list[str]:
     numbers = entry.forward_flops / 1e9, entry.training_bytes / 2**20, entry.seconds / 60
     cells = (f"{number:.3g}" if number < 100 else f"{number:,.0f}" for number in numbers)
-    return [f"{entry.cost.parameters:,}", *cells]
+    return [f"{entry.cost.parameters:,}", *cells, str(len(entry.trials))]
 
 
 def _compared(results: Results, entry: Entry, scores: Sequence[Score], costs: bool) -> list[str]:
@@ -246,23 +260,24 @@ def _compared(results: Results, entry: Entry, scores: Sequence[Score], costs: bo
         entry.training_bytes / other.training_bytes,
         entry.seconds / other.seconds,
     )
-    cells = [f"{ratio:.2f} x" for ratio in ratios] if costs else []
+    both = str(len(entry.by_seed.keys() & other.by_seed.keys()))
+    cells = [*(f"{ratio:.2f} x" for ratio in ratios), both] if costs else []
     return [f"{entry.model} - {other.model}", *map(str, differences), *cells]
 
 
-def save_tables(results: Results) -> list[Path]:
-    """Write table.md, table.tex and, of every trial, table.csv into the experiment's folder."""
-    folder, grids = results.plan.folder, [grid for data in results.plan.data for grid in grids_of(results, data)]
+def save_tables(results: Results, grids: Sequence[Grid]) -> list[Path]:
+    """Write table.md and table.tex of grids and, of every trial, table.csv into the experiment's folder."""
+    folder = results.plan.folder
     texts = {
         "table.md": "\n".join(grid.markdown() for grid in grids),
         "table.tex": "\n".join(grid.latex() for grid in grids),
     }
     for name, text in texts.items():
-        with written(folder / name) as partial:
-            partial.write_text(text)
+        with written(folder / name) as path:
+            path.write_text(text)
     rows = [row for entry in results.entries.values() for row in _records(entry)]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with written(folder / "table.csv") as partial, partial.open("w", newline="") as file:
+    with written(folder / "table.csv") as path, path.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)

@@ -14,11 +14,12 @@ from types import FrameType
 import torch
 import yaml
 
-from msrnn.experiment.plan import Plan, Trial
+from msrnn.experiment.plan import Document, Plan, Trial
 from msrnn.files import written
 from msrnn.rundir import RunDirectory
 from msrnn.settings import SettingsError
 from msrnn.training import StoppedError
+from msrnn.training.run import FREE_ON_RESUME
 
 
 def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None] = lambda line: None) -> list[Trial]:
@@ -37,10 +38,12 @@ def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None]
         StoppedError: SIGINT or SIGTERM stopped it; trainings have left checkpoints, and go on next time.
     """
     for trial in plan.trials:
+        _check_recipe(trial)
+    for trial in plan.trials:
         _write_recipe(trial)
     missing = [trial for trial in plan.trials if not is_done(trial)]
     failed = []
-    workers = _Workers(jobs or max(1, torch.cuda.device_count()))
+    workers = _Workers(min(jobs or max(1, torch.cuda.device_count()), max(1, len(missing))))
     with workers, ThreadPoolExecutor(workers.count) as pool:
         futures = {pool.submit(workers.do, trial): trial for trial in missing}
         for done, future in enumerate(as_completed(futures), 1):
@@ -57,14 +60,17 @@ def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None]
     return failed
 
 
-def is_trained(trial: Trial) -> bool:
-    """Whether the training has come to its end."""
-    return RunDirectory(trial.path).progress().ended
-
-
 def is_done(trial: Trial) -> bool:
     """Whether it has been trained to its end and scored."""
-    return RunDirectory(trial.path).scores.with_suffix(".json").is_file() and is_trained(trial)
+    directory = RunDirectory(trial.path)
+    try:
+        return directory.scores.with_suffix(".json").is_file() and directory.progress().ended
+    except SettingsError:  # a damaged checkpoint: the training will say so
+        return False
+
+
+OF_A_LAUNCHER = ("SLURM_", "TORCHELASTIC_", "RANK", "LOCAL_", "WORLD_SIZE", "MASTER_")
+"""Variables that tell a process that it is one of several."""
 
 
 class _Workers:
@@ -79,19 +85,22 @@ class _Workers:
             self.places.put(place)
         self.active: set[subprocess.Popen[bytes]] = set()
         self.before: dict[int, object] = {}
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        self.gpus = visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():  # no other hears signals
-            self.before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+            numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+            self.before = {number: signal.signal(number, self._stop) for number in numbers}
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _stop(self, number: int, _: FrameType | None) -> None:
-        self.told = number
+        again, self.told = bool(self.told), number
         for process in list(self.active):
-            process.terminate()
+            process.send_signal(signal.SIGINT if again else signal.SIGTERM)  # after SIGTERM, SIGINT does not wait
 
     def do(self, trial: Trial) -> tuple[bool, float]:
         """Whether it went well, and how many seconds it took."""
@@ -99,9 +108,8 @@ class _Workers:
         start = time.monotonic()
         run = str(trial.path)
         train = ["train", "--config", str(trial.beside(".yaml")), "--out", run, "--resume"]
-        commands = [["evaluate", run]] if is_trained(trial) else [train, ["evaluate", run]]
         try:
-            well = all(self._run(command, trial, place) == 0 for command in commands)
+            well = all(self._run(command, trial, place) == 0 for command in (train, ["evaluate", run]))
         finally:
             self.places.put(place)
         return well, time.monotonic() - start
@@ -110,18 +118,17 @@ class _Workers:
         """The exit status of `msrnn`."""
         if self.told:
             return 128 + self.told
-        share = {}
-        if torch.cuda.device_count():
-            share["CUDA_VISIBLE_DEVICES"] = str(place % torch.cuda.device_count())
-        if self.count > 1:
-            share["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // self.count))
+        own = {name: value for name, value in os.environ.items() if not name.startswith(OF_A_LAUNCHER)}
+        own.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // self.count)))
+        if self.gpus:
+            own["CUDA_VISIBLE_DEVICES"] = self.gpus[place % len(self.gpus)]
         with trial.beside(".log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "msrnn", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | share,
+                env=own,
                 start_new_session=True,  # a Ctrl-C is this process's to pass on
             )
         self.active.add(process)
@@ -132,16 +139,25 @@ class _Workers:
         return code
 
 
-def _write_recipe(trial: Trial) -> None:
-    """Beside the run directory; one that is there must be the same.
+def _check_recipe(trial: Trial) -> None:
+    """What is beside the run directory must be the same training.
 
     Raises:
         SettingsError: it is another.
     """
     path = trial.beside(".yaml")
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written(path) as partial:
-            partial.write_text(yaml.safe_dump(trial.document, sort_keys=False))
-    elif yaml.safe_load(path.read_text()) != trial.document:
-        raise SettingsError(f"{path} is what was begun with, and differs: choose another --out, or remove {trial.path}")
+    if path.exists() and _that_matters(yaml.safe_load(path.read_text())) != _that_matters(trial.document):
+        raise SettingsError(
+            f"{path} is what was begun with, and differs: choose another --out, or remove it and {trial.path}"
+        )
+
+
+def _that_matters(document: Document) -> Document:
+    return {name: value for name, value in document.items() if name not in FREE_ON_RESUME}
+
+
+def _write_recipe(trial: Trial) -> None:
+    path = trial.beside(".yaml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written(path) as partial:
+        partial.write_text(yaml.safe_dump(trial.document, sort_keys=False))

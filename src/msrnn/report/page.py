@@ -28,7 +28,7 @@ from msrnn.report.gallery import LEAST_EDGE, Panel, Shown, choose, forecast_of, 
 from msrnn.rundir import RunDirectory
 from msrnn.scores import Score
 from msrnn.scores.bootstrap import interval
-from msrnn.scores.evaluation import MODEL, PERSISTENCE, Evaluation, resample_key, short
+from msrnn.scores.evaluation import COMPARABLE, MODEL, PERSISTENCE, Evaluation, resample_key, short
 from msrnn.settings import SettingsError
 
 MAIN = ("mse", "rmse_physical", "mae", "ssim", "psnr", "gdl", "csi")
@@ -38,11 +38,6 @@ LARGEST_BYTES = 14_000_000
 """Of the page; pictures are shrunk until it fits."""
 LARGEST_EDGE = 384
 """Of a picture in pixels, to begin with."""
-COMPARABLE = {
-    "name": "protocols", "normalisation": "normalisations", "step_minutes": "time steps", "context": "contexts",
-    "horizon": "horizons", "fingerprint": "test sequences",
-}  # fmt: skip
-"""What runs must share for their scores to stand side by side, and what it is called."""
 Group = dict[str, Evaluation]
 """Runs whose scores can stand side by side."""
 

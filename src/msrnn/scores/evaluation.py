@@ -21,6 +21,11 @@ MODEL, PERSISTENCE, CONSTANT, EXTRAPOLATION = "model", "persistence", "best cons
 SHORT = {MODEL: "model", PERSISTENCE: "pers.", CONSTANT: "const", EXTRAPOLATION: "extr."}
 ALL = "all"
 """In the place of a lead time: all of them together."""
+COMPARABLE = {
+    "name": "protocols", "normalisation": "normalisations", "step_minutes": "time steps", "context": "contexts",
+    "horizon": "horizons", "fingerprint": "test sequences",
+}  # fmt: skip
+"""What runs must share for their scores to stand side by side, and what it is called."""
 WIDTH, OTHERS = 80, 4
 """Columns of a table, and so many models beside the first there is room for."""
 

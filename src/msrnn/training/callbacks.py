@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning import Callback, LightningModule, Trainer
@@ -68,12 +68,14 @@ class AtomicCheckpoints(TorchCheckpointIO):
 class LastCheckpoint(Callback):
     """Writes all that a resumed run needs: after each validation, every `CHECKPOINT_SECONDS`, and when told to stop.
 
-    SIGINT (Ctrl-C) and SIGTERM wait for the end of the optimiser step; a second SIGINT does not. Of several processes
-    any may be told. Stands behind all callbacks that have a state.
+    SIGINT (Ctrl-C) and SIGTERM wait for the end of the optimiser step, and of the validation that is due then: a
+    resumed run would not make up for it. A second SIGINT does not wait. Of several processes any may be told. Stands
+    behind all callbacks that have a state.
     """
 
-    def __init__(self, directory: RunDirectory) -> None:
+    def __init__(self, directory: RunDirectory, steps_per_validation: int) -> None:
         self.directory = directory
+        self.steps_per_validation = steps_per_validation
         self.saved_at = time.monotonic()
         self.seconds = 0.0
         """Of training, up to `saved_at`."""
@@ -98,21 +100,29 @@ class LastCheckpoint(Callback):
         *_, batch_number = arguments
         if (batch_number + 1) % trainer.accumulate_grad_batches:
             return  # in the middle of an optimiser step
+        if trainer.global_step % self.steps_per_validation == 0:
+            return  # a validation comes first
         told, late = _greatest(trainer, self.told, time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS)
         if told or late:
             self._save(trainer)
         if told:
-            if not trainer.is_global_zero:
-                raise SystemExit(0)  # one of them speaks
-            raise StoppedError(
-                told,
-                f"{signal.Signals(told).name}: step {trainer.global_step} of {trainer.max_steps} is saved; "
-                f"go on with: msrnn train --resume --out {self.directory.path}",
-            )
+            self._leave(trainer, told)
 
     def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
         self.ended = trainer.should_stop or trainer.global_step >= trainer.max_steps
         self._save(trainer)
+        (told,) = _greatest(trainer, self.told)
+        if told and not self.ended:
+            self._leave(trainer, told)
+
+    def _leave(self, trainer: Trainer, told: int) -> NoReturn:
+        if not trainer.is_global_zero:
+            raise SystemExit(0)  # one of them speaks
+        raise StoppedError(
+            told,
+            f"{signal.Signals(told).name}: step {trainer.global_step} of {trainer.max_steps} is saved; "
+            f"go on with: msrnn train --resume --out {self.directory.path}",
+        )
 
     def _save(self, trainer: Trainer) -> None:
         now = time.monotonic()
@@ -177,7 +187,7 @@ class ValidationLines(Callback):
         sys.stderr.write(f"step {trainer.global_step} of {trainer.max_steps}: validation {scores}\n")
 
 
-class Progress(TQDMProgressBar):
+class TrainingBar(TQDMProgressBar):
     """One bar for the whole training, which is one epoch of Lightning's."""
 
     def on_train_start(self, trainer: Trainer, *_: Any) -> None:

@@ -27,7 +27,7 @@ from msrnn.training.callbacks import (
     JSONLines,
     LastCheckpoint,
     Patience,
-    Progress,
+    TrainingBar,
     ValidationLines,
 )
 from msrnn.training.loading import Process, evaluation_loader, training_loader
@@ -198,10 +198,10 @@ def _trainer(
     callbacks: list[Callback] = [
         BestWeights(directory.weights_file, MONITOR),
         *([] if settings.patience is None else [Patience(MONITOR, patience=settings.patience)]),
-        LastCheckpoint(directory),
+        LastCheckpoint(directory, settings.steps_per_validation),
     ]
     interactive = sys.stderr.isatty()
-    callbacks.append(Progress() if interactive else ValidationLines())
+    callbacks.append(TrainingBar() if interactive else ValidationLines())
     return Trainer(
         accelerator=device.type,
         devices=processes.devices,
