@@ -372,7 +372,7 @@ def test_analyze_says_what_would_fit(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ms-predrn"], "no model 'ms-predrn'; choose from convlstm"),
+        (["ms-predrn"], "no model 'ms-predrn'; choose from cms-lstm"),
         (["convlstm", "--options.links", "3"], "no option links"),
         (["convlstm", "--output", "a.txt"], "write something.json"),
         (["convlstm", "--size", "0"], "--size 0: at least 1"),

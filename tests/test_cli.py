@@ -153,7 +153,7 @@ def test_bad_usage(run, frames, tmp_path, capsys):
     for arguments, message in [
         ([], "expected"),
         (["tarin"], "train"),
-        ([*train, "--model", "ms-predrn"], "no model 'ms-predrn'; choose from convlstm, mim"),
+        ([*train, "--model", "ms-predrn"], "no model 'ms-predrn'; choose from cms-lstm, convlstm"),
         ([*train], "--model must be given"),
         (["train", "--model", "ms-mim"], "--out must be given"),
         ([*train, "--model", "ms-mim", "--nothing", "1"], "--nothing"),

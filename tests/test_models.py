@@ -260,7 +260,7 @@ def test_layer_0_has_no_layer_below():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "ms-predrn"}, "no model 'ms-predrn'; choose from convlstm, mim"),
+        ({"name": "ms-predrn"}, "no model 'ms-predrn'; choose from cms-lstm, convlstm"),
         ({"name": "trajgru", "window": 3}, "no option window for trajgru; it has links"),
         ({"name": "convlstm", "window": 3}, "no option window for convlstm; it has none of its own"),
         ({"name": "trajgru", "links": 0}, "links must be at least 1"),

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import sys
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,7 +103,8 @@ def _run(argv: list[str]) -> None:
 
         from msrnn.training.run import train
 
-        train(run_settings(training, options), options.out, options.resume, options.init_from)
+        with _terminated(f"nothing is lost; go on with the same command and --resume, into {options.out}"):
+            train(run_settings(training, options), options.out, options.resume, options.init_from)
         rank_zero_only(sys.stderr.write)(f"{options.out}: trained; next: msrnn evaluate {options.out}\n")
     elif parsed.command == "evaluate":
         evaluate(**(options.as_dict() | {"data": options.as_dict().get("data", {})}))
@@ -119,6 +121,22 @@ def _run(argv: list[str]) -> None:
         }
         name = options.action if parsed.command == "data" else parsed.command
         functions[name](**(options[name] if parsed.command == "data" else options).as_dict())
+
+
+@contextmanager
+def _terminated(message: str) -> Iterator[None]:
+    """SIGTERM, where the training does not yet hear it, is as Ctrl-C; after it, it changes nothing any more."""
+
+    def stop(number: int, _: object) -> None:
+        raise StoppedError(number, f"{signal.Signals(number).name}: {message}")
+
+    alone = threading.current_thread() is threading.main_thread()  # no other hears signals
+    before = signal.signal(signal.SIGTERM, stop) if alone else None
+    try:
+        yield
+    finally:
+        if alone:
+            signal.signal(signal.SIGTERM, before)
 
 
 INPUT = "A file, a folder, a pattern in quotes, or several of these."
@@ -463,6 +481,8 @@ def benchmark(
     from msrnn.rundir import build_model
 
     before = None if compare is None else Benchmark.read(Path(compare))
+    if not Path(output).resolve().parent.is_dir():
+        raise SettingsError(f"--output {output}: there is no folder {Path(output).parent}")
     where = find_device(device)
     names = tuple(MODELS) if models == ("all",) else models
 

@@ -147,7 +147,8 @@ class Forecaster(nn.Module):
     def step(self, frame: Tensor, state: PyramidState | None = None) -> tuple[Tensor, PyramidState]:
         """One frame (batch, in_channels, y, x) in; the next (batch, out_channels, y, x) and a state to go on with out.
 
-        Differentiable like `forward`; feeding frames one by one, then each output, equals `forecast`.
+        Feeding frames one by one, then each output, equals `forecast`. Differentiable like `forward`, so that without
+        `torch.no_grad()` the state holds the activations of all steps before.
 
         Raises:
             ValueError: shapes do not fit, or `state` is another model's or comes from frames of another (padded) shape.

@@ -80,15 +80,16 @@ class RunDirectory:
             more = content["callbacks"].get("LastCheckpoint", {})
             return Progress(int(content["global_step"]), int(content["fingerprint"]), **more)
         except DAMAGED as error:
-            damaged = f"{self.last_checkpoint} is damaged ({type(error).__name__}): train into a new --out"
-            raise SettingsError(damaged) from error
+            fix = f"train into a new --out, with --init-from {self.path} if you want to keep its weights"
+            raise SettingsError(f"{self.last_checkpoint} is damaged ({type(error).__name__}): {fix}") from error
 
     def check_new(self) -> None:
         """Raise a SettingsError if there is something in its place already."""
         if self.path.is_file():
             raise SettingsError(f"--out: {self.path} is a file: choose another name")
         if self.path.is_dir() and any(path != self.field_file and not is_partial(path) for path in self.path.iterdir()):
-            raise SettingsError(f"{self.path} exists: choose another --out, or continue that run with --resume")
+            or_else = "continue that run with --resume" if self.begun else "empty it"
+            raise SettingsError(f"{self.path} exists: choose another --out, or {or_else}")
 
     def create(self, settings: RunSettings, field: Field) -> None:
         """Make the directory and write the settings, the versions of what they are for, and what the frames are.

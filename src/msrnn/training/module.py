@@ -100,6 +100,8 @@ class Training(LightningModule):
         """Of this step's batch."""
         self.scores: list[SummedScores] = []
         """Of this validation."""
+        self.lost = torch.zeros(())
+        """1, if one of its forecasts is not finite."""
 
     @property
     def progress(self) -> float:
@@ -181,18 +183,22 @@ class Training(LightningModule):
         self.scores = [PixelErrors(self.settings.horizon), FrameScores(self.settings.horizon)]
         for score in self.scores:
             score.to(scoring_device(self.device))
+        self.lost = torch.zeros((), device=self.device)
 
     def validation_step(self, values: Tensor, batch_number: int) -> None:
         """Score free-running forecasts."""
         frames, valid = self.field.to_network(values.to(self.dtype))
         context = self.settings.context
         forecast = self.model.forecast(frames[:, :context], self.settings.horizon)
+        self.lost = torch.maximum(self.lost, (~forecast.isfinite().all()).float())
         for score in self.scores:
             score.update(forecast.clamp(0, 1), frames[:, context:], valid[:, context:])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores."""
+        """Log the scores; those of a model whose forecasts are not finite are infinite."""
         values = {f"validation/{name}": v for scores in self.scores for (name, *_), v in scores.overall().items()}
+        if self.trainer.strategy.reduce(self.lost, reduce_op="max"):
+            values = {name: torch.full_like(v, math.inf) for name, v in values.items()}
         self._write(values, self.global_step)
         for name, value in values.items():
             self.log(name, value.float(), prog_bar=name == MONITOR, logger=False)

@@ -41,6 +41,7 @@ LIGHTNING_NOISE = (
     r".*LeafSpec",  # Lightning 2.6 uses what torch 2.13 deprecates
     ".*exists and is not empty",  # a run that is resumed
     ".*your dataloader is not resumable",  # ours begins at the checkpoint's step
+    ".*recommended to use .*sync_dist=True",  # scores are those of all processes already
 )
 
 
@@ -100,6 +101,8 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
             directory.create(settings, data.field)
         for note in data.notes:
             sys.stderr.write(f"{note}\n")
+        if resume and not first_step:
+            sys.stderr.write(f"{directory.path} has no checkpoint: it begins again\n")
     process = Process(trainer.global_rank, trainer.world_size)
     share = settings.batch_size // (settings.accumulate * processes.total)
     _fit(
@@ -131,12 +134,17 @@ def _fit(
             if not leaving.code:  # another process speaks
                 raise
             # what Lightning makes of a second Ctrl-C
-            raise KeyboardInterrupt(f"stopped in the middle of step {trainer.global_step + 1}") from None
+            at = f"stopped in the middle of step {trainer.global_step + 1}; what was saved before is kept"
+            raise KeyboardInterrupt(f"{at}; go on with: msrnn train --resume --out {directory.path}") from None
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             hint = f"what was saved before is kept; make room, then: msrnn train --resume --out {directory.path}"
             raise OSError(error.errno, f"{error.strerror}; {hint}", error.filename) from error
+    if trainer.is_global_zero and module.skipped:
+        sys.stderr.write(
+            f"{int(module.skipped)} of {trainer.max_steps} steps were skipped: loss or gradient not finite\n"
+        )
 
 
 def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, processes: int) -> Memory:
