@@ -8,6 +8,7 @@ import yaml
 
 from msrnn.arguments import settings_from
 from msrnn.demo import demo_settings
+from msrnn.experiment.plan import read_plan
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -27,8 +28,17 @@ def test_python(block):
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
-def test_recipes(block):
-    assert settings_from(yaml.safe_load(block)).model.name.startswith("ms-")
+def test_recipes(tmp_path, block):
+    document = yaml.safe_load(block)
+    if "models" not in document:
+        assert settings_from(document).model.name.startswith("ms-")
+        return
+    document["models"] = [model for model in document["models"] if "memory_of" not in model]  # needs the data
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    table = tmp_path / "experiments" / "table.yaml"
+    table.parent.mkdir()
+    table.write_text(yaml.safe_dump(document))
+    assert read_plan(table, tmp_path).against
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
