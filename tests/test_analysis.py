@@ -407,6 +407,15 @@ def test_benchmark_measures_and_compares(tmp_path, capsys):
     out = capsys.readouterr().out
     assert f"Divided by {path}" in out
     assert "| 1.000 | 1.000 |" in out  # memory is the same
+    for other, message in [
+        (["--hidden", "8"], "hidden channels there 4, here 8: nothing to compare"),
+        (["--context", "3"], "workload there 2 -> 3 frames"),
+        (["--models", "mim"], "nothing in common; there are convlstm keep 32, convlstm sqrt 32"),
+        (["--output", str(tmp_path / "nowhere" / "a.json")], "there is no folder"),
+    ]:
+        with pytest.raises(SystemExit):
+            main([*command, "--compare", str(path), *other])
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

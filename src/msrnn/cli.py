@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from inspect import signature
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -474,7 +475,7 @@ def benchmark(
         raise SettingsError(f"--compare {compare}: that file would be overwritten; choose another --output")
     import torch
 
-    from msrnn.analysis.benchmark import Benchmark, measure
+    from msrnn.analysis.benchmark import Benchmark, measure, work_of
     from msrnn.analysis.cost import Workload
     from msrnn.device import find_device
     from msrnn.models import MODELS
@@ -493,6 +494,8 @@ def benchmark(
     for name in names:
         build(name)  # what is not possible is said before anything is measured
     work = Workload(size, context, horizon, batch)
+    if before is not None:
+        before.check_like(list(product(names, memory, precision)), work_of(work, hidden))
     with _telling("measuring"):
         done = measure(build, names, memory, precision, work, where, repeats, compile, _tell)
     sys.stdout.write(done.table())

@@ -3,8 +3,9 @@
 import json
 import platform
 import statistics
+import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from datetime import date
 from pathlib import Path
@@ -102,21 +103,34 @@ class Benchmark:
 
     def table(self) -> str:
         """As Markdown."""
-        lines = [", ".join(f"{name} {value}" for name, value in self.about.items()), "", *HEAD]
+        lines = [*textwrap.wrap(", ".join(f"{name} {value}" for name, value in self.about.items()), 80), "", *HEAD]
         for row in self.rows:
             cells = (f"{value:.{digits}f}" for value, digits in zip(row.numbers, DIGITS, strict=True))
             lines.append(f"| {' | '.join((*row.key, *cells))} |")
         return "\n".join(lines) + "\n"
 
+    def check_like(self, keys: Collection[tuple[str, str, str]], work: Mapping[str, Any]) -> None:
+        """Refuse what is not to be compared with this: other work, or none of it (`Row.key`).
+
+        Raises:
+            SettingsError: it is so.
+        """
+        for name, value in work.items():
+            if self.about.get(name) != value:
+                raise SettingsError(f"--compare: {name} there {self.about.get(name)}, here {value}: nothing to compare")
+        there = [row.key for row in self.rows]
+        if not set(there) & set(keys):
+            raise SettingsError(f"--compare: nothing in common; there are {', '.join(' '.join(key) for key in there)}")
+
     def compared(self, before: "Benchmark", name: str) -> str:
         """Each number divided by that of another benchmark, where both have it."""
         lines = [f"Divided by {name}:", ""]
-        lines += [
+        differ = [
             f"{key}: {value} here, {before.about.get(key)} there"
             for key, value in self.about.items()
             if value != before.about.get(key)
         ]
-        lines += ["", *HEAD]
+        lines += [*differ, *[""] * bool(differ), *HEAD]
         old = {row.key: row for row in before.rows}
         for row in self.rows:
             before_it = old[row.key].numbers if row.key in old else (0.0,) * len(DIGITS)  # not measured there
@@ -129,7 +143,7 @@ HEAD = (
     "| model | memory | precision | train s | forecast s | frames/s | TFLOP/s | saved MiB | peak MiB |",
     "|---|---|---|---:|---:|---:|---:|---:|---:|",
 )
-DIGITS = (3, 3, 1, 3, 1, 1)
+DIGITS = (3, 3, 1, 3, 3, 3)
 
 
 def measure(
@@ -181,13 +195,16 @@ def measure(
         for name, mode, precision, case in cases:
             tell(f"round {number} of {repeats}: {name}, {mode}, {precision}")
             case.time()
-    about = machine(device)
-    height, width = workload.size
-    about["workload"] = f"{workload.context} -> {workload.horizon} frames of {height}x{width}, batch {workload.batch}"
-    about["hidden channels"] = cases[0][3].model.pyramid.channels
-    about["compiled"] = compiled
-    about["repeats"] = repeats
+    about = machine(device) | work_of(workload, cases[0][3].model.pyramid.channels)
+    about |= {"compiled": compiled, "repeats": repeats}
     return Benchmark(tuple(case.row(name, mode, precision) for name, mode, precision, case in cases), about)
+
+
+def work_of(workload: Workload, hidden: int) -> dict[str, Any]:
+    """What is computed, in words."""
+    height, width = workload.size
+    said = f"{workload.context} -> {workload.horizon} frames of {height}x{width}, batch {workload.batch}"
+    return {"workload": said, "hidden channels": hidden}
 
 
 class _Case:
