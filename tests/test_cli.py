@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 import msrnn
 from msrnn.arguments import normalised
-from msrnn.cli import main
+from msrnn.cli import _short_name, main
 
 SMALL = [
     "--data.digits.size=16",
@@ -292,3 +292,10 @@ def test_switches_are_true():
 def test_memory_modes_are_named(capsys, tmp_path):
     said = refused(capsys, "train", "--model", "convlstm", "--memory", "foo", "--out", tmp_path / "run")
     assert said == "msrnn: --model.memory: expected one of 'keep', 'step', 'sqrt', 'auto'. Got value: foo"
+
+
+def test_names_of_score_files_are_short_and_tell_apart():
+    one, other = _short_name("-data=" + "a" * 300), _short_name("-data=" + "a" * 299 + "b")
+    assert one != other
+    assert max(len(one), len(other)) < 140
+    assert _short_name("-horizon=3") == "-horizon=3"

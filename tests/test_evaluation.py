@@ -24,6 +24,7 @@ from msrnn.rundir import RunDirectory, build_model
 from msrnn.scores import Score
 from msrnn.scores.evaluation import ALL, Evaluation, resample_key, short
 from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings, SettingsError
+from msrnn.training.run import train
 
 DIGITS = DigitsSettings(size=(16, 16), digit_size=8, number=1)
 COUNT = 40
@@ -412,3 +413,11 @@ def test_weights_in_bfloat16_have_a_fingerprint():
     before = predictor.fingerprint
     predictor.model.bfloat16()
     assert predictor.fingerprint != before
+
+
+def test_no_balanced_loss_for_rain_that_is_not_normalised_as_rain(radar, tmp_path):
+    settings = rain(radar, loss="balanced")
+    settings.data.normalisation = "range"
+    with pytest.raises(SettingsError, match="--loss balanced weighs the paper's pixels"):
+        train(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -16,6 +16,7 @@ from msrnn.data.readers import make_reader, recognise
 from msrnn.data.readers.base import DataError
 from msrnn.data.readers.times import time_in_name, times_from
 from msrnn.settings import SettingsError
+from named_files import write_taxibj
 
 RAIN = rain()
 PIXELS = np.random.default_rng(1).integers(0, 256, (6, 8, 10), dtype=np.uint8)
@@ -491,3 +492,14 @@ def test_a_pattern_and_several_files(tmp_path):
     _, sequence = only([str(file) for file in files[4:1:-1]])
     np.testing.assert_array_equal(sequence["time"].values, np.array(times(6)[2:5], "datetime64[ns]"))
     assert step_between([sequence["time"].values]) == 5 * 60 * 10**9
+
+
+def test_formats_of_data_sets_are_recognised(tmp_path):
+    write_taxibj(tmp_path / "taxibj", 1)
+    assert recognise(tmp_path / "taxibj" / "BJ13_M32x32_T30_InOut.h5") == "taxibj"
+    header = "P5\n# obstime 201609281445\n# producttype CAPPI\n# param CorrectedReflectivity\n4 3\n255\n"
+    with gzip.open(tmp_path / "201609281445_fmi.radar.composite.pgm.gz", "wb") as file:
+        file.write(header.encode() + bytes(12))
+    assert recognise(tmp_path / "201609281445_fmi.radar.composite.pgm.gz") == "pysteps:fmi_pgm"
+    (tmp_path / "a.pgm").write_bytes(b"P5\n# a picture\n4 3\n255\n" + bytes(12))
+    assert recognise(tmp_path / "a.pgm") == "images"

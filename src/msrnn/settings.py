@@ -43,8 +43,8 @@ class ModelSettings:
     """Which earlier layers' outputs are added to a layer's input: none, mirror, unet3+ or full. Default: as the name
     says."""
     memory: Literal[Memory, "auto"] = "keep"
-    """What training holds in memory: all activations (keep), the state of each step, or of a few (sqrt); the rest is
-    computed again. auto: the fastest that fits the device."""
+    """--memory for short. What training holds: all activations (keep), the state of each step, or of a few (sqrt); the
+    rest is computed again. auto: the fastest that fits the device."""
     half_state: bool = True
     """With --precision bf16, carry memories from step to step in bfloat16 too; false: in float32."""
     options: dict[str, Any] = field(default_factory=dict)

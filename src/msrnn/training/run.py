@@ -92,6 +92,9 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         # CUDA graphs: the backward pass, in a thread of its own, cannot search for convolutions while it is recorded
         graphs = device.type == "cuda" and settings.model.memory == "keep"
         module.model.compile(dynamic=False, mode="reduce-overhead" if graphs else None)
+        rank_zero_only(sys.stderr.write)(
+            "--compile: a minute or two before the first step, and before the first validation\n"
+        )
     first_step = _resumed_step(directory, settings, data) if resume else 0
     trainer = _trainer(settings, directory, device, processes, first_step)
     if trainer.is_global_zero:
