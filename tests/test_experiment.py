@@ -121,6 +121,7 @@ def test_what_a_table_cannot_say(tmp_path, changes, message):
         read_plan(write(tmp_path, **changes), tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_tables_that_come_with_it(tmp_path, table):
     plan = read_plan(table, tmp_path)

@@ -15,7 +15,7 @@ from msrnn.models import MODELS, PYRAMID
 
 def test_names():
     names = msrnn.list_models()
-    assert names[0] == "convlstm"
+    assert names[0] == "cms-lstm"
     assert names[-1] == "ms-trajgru"
     assert {"predrnn++", "ms-predrnn++", "mk-lstm", "ms-lstm", "preciplstm"} <= set(names)
     assert len(names) == 2 * len(CELLS)

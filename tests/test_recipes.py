@@ -26,6 +26,7 @@ def recipe(name):
     return RECIPES / f"{name}.yaml"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", PAPER)
 def test_they_have_the_papers_settings_for_every_model(of, name):
     document = yaml.safe_load(recipe(of).read_text())

@@ -149,6 +149,14 @@ def test_told_to_stop_where_a_validation_is_due(finished, tmp_path, monkeypatch,
     assert resumed.progress().ended
 
 
+def test_two_do_not_train_the_same_run(finished):
+    before = finished.weights_file.stat().st_mtime_ns
+    with finished.being_trained(), pytest.raises(SettingsError, match="is being trained by another process"):
+        train(small(), finished.path, resume=True)
+    assert finished.weights_file.stat().st_mtime_ns == before
+    train(small(), finished.path, resume=True)
+
+
 def test_resume_changes_nothing_that_matters(finished):
     for options in ({"epochs": 3}, {"patience": 2}, {"accumulate": 2}, {"digits": {"number": 1}}):
         with pytest.raises(

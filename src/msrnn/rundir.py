@@ -4,12 +4,15 @@ import json
 import math
 import pickle
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import yaml
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -106,6 +109,24 @@ class RunDirectory:
                     partial.write_text(yaml.safe_dump(content, sort_keys=False))
         except OSError as error:
             raise SettingsError(f"--out: {self.path} cannot be written ({error.strerror})") from error
+
+    @contextmanager
+    def being_trained(self) -> Iterator[None]:
+        """By this process alone; that ends with the process, however it ends.
+
+        Raises:
+            SettingsError: it is being trained by another.
+        """
+        lock = FileLock(self.path / "lock", timeout=0)
+        with suppress(NotImplementedError):  # a file system that cannot
+            try:
+                lock.acquire()
+            except Timeout:
+                raise SettingsError(f"{self.path} is being trained by another process: let it end first") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def tidy(self, step: int) -> None:
         """Remove what an interrupted training has left behind its checkpoint of that optimiser step."""

@@ -4,6 +4,7 @@ import errno
 import logging
 import sys
 import warnings
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -97,25 +98,27 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         )
     first_step = _resumed_step(directory, settings, data) if resume else 0
     trainer = _trainer(settings, directory, device, processes, first_step)
-    if trainer.is_global_zero:
-        if resume:
-            directory.tidy(first_step)
-        else:
-            directory.create(settings, data.field)
-        for note in data.notes:
-            sys.stderr.write(f"{note}\n")
-        if resume and not first_step:
-            sys.stderr.write(f"{directory.path} has no checkpoint: it begins again\n")
     process = Process(trainer.global_rank, trainer.world_size)
     share = settings.batch_size // (settings.accumulate * processes.total)
-    _fit(
-        trainer,
-        module,
-        training_loader(training, settings, first_step, process),
-        evaluation_loader(validation, share, settings.workers, process),
-        directory,
-        directory.last_checkpoint if first_step else None,
-    )
+    with ExitStack() as stack:
+        if trainer.is_global_zero:
+            if not resume:
+                directory.create(settings, data.field)
+            stack.enter_context(directory.being_trained())
+            if resume:
+                directory.tidy(first_step)
+            for note in data.notes:
+                sys.stderr.write(f"{note}\n")
+            if resume and not first_step:
+                sys.stderr.write(f"{directory.path} has no checkpoint: it begins again\n")
+        _fit(
+            trainer,
+            module,
+            training_loader(training, settings, first_step, process),
+            evaluation_loader(validation, share, settings.workers, process),
+            directory,
+            directory.last_checkpoint if first_step else None,
+        )
     return directory
 
 
