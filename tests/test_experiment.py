@@ -213,12 +213,13 @@ def test_an_experiment(tmp_path, capfd):
 
     # what is done is left alone; what is missing is not
     scores = [RunDirectory(run).scores.with_suffix(".json") for run in runs]
-    times = [path.stat().st_mtime_ns for path in (*scores[1:], *(run / "metrics.jsonl" for run in runs))]
+    left_alone = [*scores[1:], *(run / "metrics.jsonl" for run in runs[1:]), runs[0] / "weights.safetensors"]
+    times = [path.stat().st_mtime_ns for path in left_alone]
     scores[0].unlink()
     main(["experiment", str(table), "--out", str(out), "--device", "cpu"])
     assert capfd.readouterr().err.startswith("1 of 1: ")
     assert scores[0].exists()
-    assert times == [path.stat().st_mtime_ns for path in (*scores[1:], *(run / "metrics.jsonl" for run in runs))]
+    assert times == [path.stat().st_mtime_ns for path in left_alone]
 
     # other settings are another experiment
     write(tmp_path, settings=SETTINGS | {"epochs": 3})
