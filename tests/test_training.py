@@ -53,6 +53,7 @@ def test_what_a_run_leaves(finished):
         "metrics.jsonl",
         "checkpoints",
         "tensorboard",
+        "lock",
     }
     assert {path.name for path in finished.checkpoints.iterdir()} == {"last.ckpt"}
     document = yaml.safe_load(finished.settings_file.read_text())
