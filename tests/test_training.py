@@ -150,6 +150,15 @@ def test_told_to_stop_where_a_validation_is_due(finished, tmp_path, monkeypatch,
     assert resumed.progress().ended
 
 
+def test_forecasts_that_are_not_finite_validate_as_infinitely_bad(tmp_path, capsys, monkeypatch):
+    """Clipped, or taken as missing, they would have scores like others."""
+    monkeypatch.setattr("msrnn.forecaster.Forecaster.forecast", lambda self, x, horizon: x[:, :horizon] * np.nan)
+    line = metrics(train(small(), tmp_path / "run"))[-1]
+    assert line["validation/mse"] is None  # JSON has no infinity
+    assert "validation mse inf" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+
+
 def test_two_do_not_train_the_same_run(finished):
     before = finished.weights_file.stat().st_mtime_ns
     with finished.being_trained(), pytest.raises(SettingsError, match="is being trained by another process"):
@@ -180,7 +189,7 @@ def test_resume_begins_a_run_that_is_not_there(finished, tmp_path):
     assert not list(run.rglob(".*"))
 
 
-def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path, monkeypatch):
+def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path, capsys, monkeypatch):
     original = Training.training_step
 
     def infinite(self, batch, number):
@@ -194,6 +203,7 @@ def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path, monkeypatch
         train(small(), tmp_path / "stopped")
     line = [line for line in metrics(train(small(on_nonfinite="skip"), tmp_path / "run")) if "train/loss" in line][-1]
     assert (line["train/skipped"], line["train/clipped"]) == (2, 0)
+    assert "2 of 6 steps were skipped" in capsys.readouterr().err
     assert np.isfinite(line["train/loss"])
 
 

@@ -126,7 +126,7 @@ def _run(argv: list[str]) -> None:
 
 @contextmanager
 def _terminated(message: str) -> Iterator[None]:
-    """SIGTERM, where the training does not yet hear it, is as Ctrl-C; after it, it changes nothing any more."""
+    """SIGTERM says what to do where the training does not yet hear it."""
 
     def stop(number: int, _: object) -> None:
         raise StoppedError(number, f"{signal.Signals(number).name}: {message}")

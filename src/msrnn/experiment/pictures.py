@@ -11,6 +11,7 @@ from torch import Tensor
 
 from msrnn.analysis.receptive import effective
 from msrnn.analysis.report import draw_influence
+from msrnn.analyzing import LARGEST
 from msrnn.data import open_data
 from msrnn.experiment.plan import is_plain
 from msrnn.experiment.results import Entry, Grid, Results
@@ -20,9 +21,6 @@ from msrnn.predictor import Predictor, load
 from msrnn.report.figures import RUN_COLOURS, better, plot_frames, run_colours, save_figure, tidy
 from msrnn.scores import Score
 from msrnn.scores.evaluation import MODEL
-
-LARGEST_INFLUENCE = 64
-"""Edge in pixels of the frames on which effective receptive fields are measured, at most."""
 
 
 def write_report(results: Results, grids: Mapping[str, Sequence[Grid]], device: str = "auto") -> Path:
@@ -154,7 +152,7 @@ def _receptive_fields(predictors: Mapping[str, Predictor]) -> Figure:
     figure = Figure(figsize=(2.4 * columns, 2.9 * rows), layout="constrained")
     for number, (model, predictor) in enumerate(predictors.items(), 1):
         _, frames = _first_sequence(predictor)
-        context = frames[:, : predictor.settings.context, ..., :LARGEST_INFLUENCE, :LARGEST_INFLUENCE]
+        context = frames[:, : predictor.settings.context, ..., :LARGEST, :LARGEST]
         influence = effective(predictor.model, context)
         draw_influence(figure.add_subplot(rows, columns, number), influence, model)
     return figure

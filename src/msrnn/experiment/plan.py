@@ -70,8 +70,7 @@ def read_plan(table: Path, folder: Path) -> Plan:
     names with settings that are put over these; `models`, names, or mappings of `name` and other settings of the model,
     `label`, `against` (the label it is compared with; by default, of a pyramid, the plain stack of the same cell), and
     `memory_of` (the label of a model whose training memory it must not exceed: hidden channels are left out until it
-    does not);
-    `seeds`.
+    does not); `seeds`.
 
     Args:
         table: the YAML file.
@@ -129,10 +128,15 @@ def workload_of(settings: RunSettings) -> tuple[int, Workload]:
     return channels, Workload((height, width), settings.context, settings.horizon, batch, settings.precision)
 
 
+def cost_of(model: ModelSettings, channels: int, work: Workload) -> Cost:
+    """Of a training, whatever its memory mode."""
+    return Cost(partial(build_model, replace(model, memory="keep"), channels), work)
+
+
 def training_bytes(model: ModelSettings, channels: int, work: Workload) -> int:
     """What a training holds; with memory auto, if it can hold all."""
     mode = "keep" if model.memory == "auto" else model.memory
-    return Cost(partial(build_model, replace(model, memory=mode), channels), work).training_bytes(mode)
+    return cost_of(model, channels, work).training_bytes(mode)
 
 
 def _read(path: Path) -> Document:

@@ -3,8 +3,7 @@
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +12,10 @@ import torch
 from scipy import stats
 
 from msrnn.analysis.cost import Cost
-from msrnn.experiment.plan import Plan, Trial, workload_of
+from msrnn.experiment.plan import Plan, Trial, cost_of, workload_of
 from msrnn.experiment.running import is_done
 from msrnn.files import written
-from msrnn.rundir import RunDirectory, build_model
+from msrnn.rundir import RunDirectory
 from msrnn.scores import Score
 from msrnn.scores.bootstrap import LEVEL, interval
 from msrnn.scores.evaluation import COMPARABLE, MODEL, Evaluation, resample_key, short
@@ -48,8 +47,8 @@ class Entry:
     model: str
     trials: list[Trial]
     evaluations: list[Evaluation]
-    seconds: float
-    """Of training, the mean over seeds."""
+    seconds: list[float]
+    """Of each trial's training."""
     cost: Cost
     memory: str
 
@@ -88,8 +87,6 @@ class Results:
     def scores(self, data: str) -> list[Score]:
         """Those that every model has on these data and that a table shows."""
         entries = self.of(data)
-        if not entries:
-            return []
         shared = [s for s in entries[0].evaluations[0].scores if all(s in e.evaluations[0].scores for e in entries)]
         return [
             *(score for name in MAIN if (score := Score(name)) in shared),
@@ -154,10 +151,10 @@ def _entry(data: str, model: str, trials: list[Trial]) -> Entry:
     directories = [RunDirectory(trial.path) for trial in trials]
     settings = directories[0].settings()
     channels, work = workload_of(settings)
-    build = partial(build_model, replace(settings.model, memory="keep"), channels)
     evaluations = [Evaluation.load(directory.scores) for directory in directories]
-    seconds = np.mean([directory.progress().seconds for directory in directories])
-    return Entry(data, model, trials, evaluations, float(seconds), Cost(build, work), settings.model.memory)
+    seconds = [directory.progress().seconds for directory in directories]
+    cost = cost_of(settings.model, channels, work)
+    return Entry(data, model, trials, evaluations, seconds, cost, settings.model.memory)
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ class Grid:
     def text(self) -> str:
         """For a terminal."""
         widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
-        lines = [self.title, ""] if self.title else []
+        lines = [self.title, ""]
         for name, *cells in (self.head, *self.rows):
             padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
             lines.append("  ".join((f"{name:<{widths[0]}}", *padded)).rstrip())
@@ -181,7 +178,7 @@ class Grid:
         """As GitHub shows it."""
         rule = ["---", *["---:"] * (len(self.head) - 1)]
         lines = [f"| {' | '.join(row)} |" for row in (self.head, rule, *self.rows)]
-        return f"### {self.title}\n\n" * bool(self.title) + "\n".join(lines) + "\n"
+        return "\n".join((f"### {self.title}", "", *lines, ""))
 
     def latex(self) -> str:
         """For the package booktabs."""
@@ -241,7 +238,7 @@ def _mean(values: Sequence[float]) -> str:
 
 
 def _costs(entry: Entry) -> list[str]:
-    numbers = entry.forward_flops / 1e9, entry.training_bytes / 2**20, entry.seconds / 60
+    numbers = entry.forward_flops / 1e9, entry.training_bytes / 2**20, np.mean(entry.seconds) / 60
     cells = (f"{number:.3g}" if number < 100 else f"{number:,.0f}" for number in numbers)
     return [f"{entry.cost.parameters:,}", *cells, str(len(entry.trials))]
 
@@ -258,7 +255,7 @@ def _compared(results: Results, entry: Entry, scores: Sequence[Score], costs: bo
         entry.cost.parameters / other.cost.parameters,
         entry.forward_flops / other.forward_flops,
         entry.training_bytes / other.training_bytes,
-        entry.seconds / other.seconds,
+        np.mean(entry.seconds) / np.mean(other.seconds),
     )
     both = str(len(entry.by_seed.keys() & other.by_seed.keys()))
     cells = [*(f"{ratio:.2f} x" for ratio in ratios), both] if costs else []
@@ -286,7 +283,7 @@ def save_tables(results: Results, grids: Sequence[Grid]) -> list[Path]:
 
 def _records(entry: Entry) -> Iterator[dict[str, object]]:
     """Of each trial all numbers."""
-    for trial, evaluation in zip(entry.trials, entry.evaluations, strict=True):
+    for trial, evaluation, seconds in zip(entry.trials, entry.evaluations, entry.seconds, strict=True):
         named = ((" ".join(str(part) for part in score if part is not None), score) for score in evaluation.scores)
         yield {
             "data": entry.data,
@@ -295,5 +292,5 @@ def _records(entry: Entry) -> Iterator[dict[str, object]]:
             "parameters": entry.cost.parameters,
             "forward_flops": entry.forward_flops,
             "training_bytes": entry.training_bytes,
-            "training_seconds": RunDirectory(trial.path).progress().seconds,
+            "training_seconds": seconds,
         } | {name: evaluation.value(MODEL, score) for name, score in named}
