@@ -148,11 +148,20 @@ def test_settings_are_put_over_others():
 def test_grids():
     rows = [["x", "1 \N{PLUS-MINUS SIGN} 2"], ["long name", "3 %"]]
     grid = Grid("scores_1", ["model", "a_b"], rows)
-    assert grid.text() == "scores_1\n\nmodel        a_b\nx          1 ± 2\nlong name    3 %\n"
+    assert grid.text(80) == "scores_1\n\nmodel        a_b\nx          1 ± 2\nlong name    3 %\n"
     assert grid.markdown() == "### scores_1\n\n| model | a_b |\n| --- | ---: |\n| x | 1 ± 2 |\n| long name | 3 % |\n"
     assert r"model & a\_b \\" in grid.latex()
     assert r"x & 1 $\pm$ 2 \\" in grid.latex()
     assert r"3 \%" in grid.latex()
+
+
+def test_a_grid_wider_than_the_terminal_goes_on_below():
+    grid = Grid("wide", ["model", "first", "second", "third"], [["x", "1", "22", "3"]])
+    assert grid.text(21) == "wide\n\nmodel  first  second\nx          1      22\n\nmodel  third\nx          3\n"
+    assert grid.text(20) == grid.text(21)
+    for columns in (3, 19):
+        assert [len(line.split()) for line in grid.text(columns).splitlines()][2:4] == [2, 2]
+    assert grid.text(27).count("model") == 1
 
 
 def evaluation(value, spread, blocks=50):
@@ -220,6 +229,12 @@ def test_an_experiment(tmp_path, capfd):
     assert capfd.readouterr().err.startswith("1 of 1: ")
     assert scores[0].exists()
     assert times == [path.stat().st_mtime_ns for path in left_alone]
+
+    # scores of other weights are none
+    weights = [run / "weights.safetensors" for run in runs]
+    weights[0].write_bytes(weights[1].read_bytes())
+    main(["experiment", str(table), "--out", str(out), "--device", "cpu"])
+    assert capfd.readouterr().err.startswith("1 of 1: ")
 
     # other settings are another experiment
     write(tmp_path, settings=SETTINGS | {"epochs": 3})

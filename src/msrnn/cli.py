@@ -4,6 +4,7 @@ import argparse
 import errno
 import json
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -601,7 +602,8 @@ def experiment(table: str, out: str | None = None, jobs: int | None = None, devi
         grids = {data: grids_of(results, data) for data in plan.data}
         every = [grid for of_data in grids.values() for grid in of_data]
         files = [*save_tables(results, every), write_report(results, grids, device)]
-    sys.stdout.write("\n".join(grid.text() for grid in every))
+    columns = shutil.get_terminal_size().columns
+    sys.stdout.write("\n".join(grid.text(columns) for grid in every))
     for path in files:
         sys.stderr.write(f"{path}: written\n")
     if failed:

@@ -165,14 +165,21 @@ class Grid:
     head: list[str]
     rows: list[list[str]]
 
-    def text(self) -> str:
-        """For a terminal."""
-        widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
-        lines = [self.title, ""]
-        for name, *cells in (self.head, *self.rows):
-            padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
-            lines.append("  ".join((f"{name:<{widths[0]}}", *padded)).rstrip())
-        return "\n".join(lines) + "\n"
+    def text(self, columns: int) -> str:
+        """For a terminal that is so many characters wide: columns that do not fit go below."""
+        first, *rest = zip(self.head, *self.rows, strict=True)
+        names = [f"{name:<{max(map(len, first))}}" for name in first]
+        blocks: list[list[list[str]]] = []
+        left = 0
+        for column in rest:
+            width = 2 + max(map(len, column))
+            if not blocks or width > left:
+                blocks.append([names])
+                left = columns - len(names[0])
+            blocks[-1].append([f"{cell:>{width}}" for cell in column])
+            left -= width
+        lines = ("\n".join(map("".join, zip(*block, strict=True))) for block in blocks)
+        return "\n\n".join((self.title, *lines)) + "\n"
 
     def markdown(self) -> str:
         """As GitHub shows it."""

@@ -16,7 +16,9 @@ import yaml
 
 from msrnn.experiment.plan import Document, Plan, Trial
 from msrnn.files import written
+from msrnn.predictor import load
 from msrnn.rundir import RunDirectory
+from msrnn.scores.evaluation import Evaluation
 from msrnn.settings import SettingsError
 from msrnn.training import StoppedError
 from msrnn.training.run import FREE_ON_RESUME
@@ -61,11 +63,12 @@ def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None]
 
 
 def is_done(trial: Trial) -> bool:
-    """Whether it has been trained to its end and scored."""
+    """Whether it has been trained to its end, and the weights that it has now are scored."""
     directory = RunDirectory(trial.path)
     try:
-        return directory.scores.with_suffix(".json").is_file() and directory.progress().ended
-    except SettingsError:  # a damaged checkpoint: the training will say so
+        scored = Evaluation.load(directory.scores).protocol["weights"]
+        return directory.progress().ended and scored == load(trial.path, "cpu").fingerprint
+    except SettingsError:  # no scores yet; or something is damaged, and training or scoring will say so
         return False
 
 
