@@ -24,7 +24,7 @@ lowest:
 	$(PYTHON) -m venv build/lowest
 	build/lowest/bin/pip --disable-pip-version-check --quiet install -c constraints-lowest.txt torch numpy
 	build/lowest/bin/pip --disable-pip-version-check --quiet install -c constraints-lowest.txt -e . \
-	  av pytest pytest-xdist hypothesis scikit-image
+	  av wradlib pytest pytest-xdist hypothesis scikit-image
 	build/lowest/bin/pytest -n auto -m "not slow" -W default  # old versions warn of new ones
 	rm -rf build/lowest
 
