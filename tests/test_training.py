@@ -126,6 +126,14 @@ def test_interrupted_equals_uninterrupted(finished, tmp_path, monkeypatch, step,
     assert metrics(resumed) == metrics(finished)
 
 
+def test_resume_in_another_memory_mode(finished, tmp_path, monkeypatch):
+    """It computes the same."""
+    stopped_at(4, monkeypatch, tmp_path / "run")
+    resumed = train(small(model={"memory": "sqrt"}), tmp_path / "run", resume=True)
+    torch.testing.assert_close(weights(resumed), weights(finished), rtol=1e-5, atol=1e-6)
+    assert resumed.progress().ended
+
+
 @pytest.mark.parametrize("step", [3, 6])
 def test_told_to_stop_where_a_validation_is_due(finished, tmp_path, monkeypatch, step):
     """It comes first; after the last there is nothing to go on with."""

@@ -14,14 +14,14 @@ from types import FrameType
 import torch
 import yaml
 
-from msrnn.experiment.plan import Document, Plan, Trial
+from msrnn.experiment.plan import Plan, Trial
 from msrnn.files import written
 from msrnn.predictor import load
 from msrnn.rundir import RunDirectory
 from msrnn.scores.evaluation import Evaluation
 from msrnn.settings import SettingsError
 from msrnn.training import StoppedError
-from msrnn.training.run import FREE_ON_RESUME
+from msrnn.training.run import fixed_on_resume
 
 
 def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None] = lambda line: None) -> list[Trial]:
@@ -149,14 +149,10 @@ def _check_recipe(trial: Trial) -> None:
         SettingsError: it is another.
     """
     path = trial.beside(".yaml")
-    if path.exists() and _that_matters(yaml.safe_load(path.read_text())) != _that_matters(trial.document):
+    if path.exists() and fixed_on_resume(yaml.safe_load(path.read_text())) != fixed_on_resume(trial.document):
         raise SettingsError(
             f"{path} is what was begun with, and differs: choose another --out, or remove it and {trial.path}"
         )
-
-
-def _that_matters(document: Document) -> Document:
-    return {name: value for name, value in document.items() if name not in FREE_ON_RESUME}
 
 
 def _write_recipe(trial: Trial) -> None:

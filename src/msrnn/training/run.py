@@ -4,6 +4,7 @@ import errno
 import logging
 import sys
 import warnings
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
@@ -36,7 +37,7 @@ from msrnn.training.module import MONITOR, Training
 from msrnn.training.processes import Processes, environment, find_processes
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
-FREE_ON_RESUME = ("device", "compile", "devices", "nodes", "workers", "on_nonfinite")
+FREE_ON_RESUME = ("device", "compile", "devices", "nodes", "workers", "on_nonfinite", "model.memory")
 LIGHTNING_NOISE = (
     ".*does not have many workers",  # advice for data on disk; ours are made on the fly
     r".*LeafSpec",  # Lightning 2.6 uses what torch 2.13 deprecates
@@ -190,14 +191,19 @@ def _resumed_step(directory: RunDirectory, settings: RunSettings, data: Data) ->
     return progress.step
 
 
+def fixed_on_resume(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of settings grouped as in a recipe those that `--resume` cannot change, by their names with groups."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {name: value}
+    return {name: value for name, value in flat.items() if name not in FREE_ON_RESUME}
+
+
 def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
     """What a training depends on must be as it was."""
-    before, now = asdict(directory.settings()), asdict(settings)
-    for group in ("model", "data"):
-        before |= {f"{group}.{name}": value for name, value in before.pop(group).items()}
-        now |= {f"{group}.{name}": value for name, value in now.pop(group).items()}
-    for name, value in now.items():
-        if before[name] != value and name not in FREE_ON_RESUME:
+    before = fixed_on_resume(asdict(directory.settings()))
+    for name, value in fixed_on_resume(asdict(settings)).items():
+        if before[name] != value:
             raise SettingsError(
                 f"--resume cannot change {name}: it is {before[name]} in {directory.path}, {value} was given; "
                 "train into a new --out, with --init-from for the same weights"
