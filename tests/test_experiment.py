@@ -64,17 +64,21 @@ def test_a_plan(tmp_path):
     assert trial.path == tmp_path / "out" / "slow" / "bare" / "seed-3"
 
 
-def test_a_model_that_takes_no_more_memory_than_another(tmp_path):
-    models = ["ms-convlstm", {"label": "shrunk", "name": "convlstm", "memory_of": "ms-convlstm"}]
-    plan = read_plan(write(tmp_path, models=models), tmp_path)
-    shrunk, pyramid = (settings_from(plan.of("moving-mnist", label)[0].document) for label in ("shrunk", "ms-convlstm"))
+@pytest.mark.parametrize(
+    ("cell", "hidden", "multiple"), [("convlstm", 4, 1), pytest.param("motionrnn", 12, 4, marks=pytest.mark.slow)]
+)
+def test_a_model_that_takes_no_more_memory_than_another(tmp_path, cell, hidden, multiple):
+    models = [f"ms-{cell}", {"label": "shrunk", "name": cell, "memory_of": f"ms-{cell}"}]
+    table = write(tmp_path, models=models, settings=SETTINGS | {"model": {"hidden_channels": hidden}})
+    plan = read_plan(table, tmp_path)
+    shrunk, pyramid = (settings_from(plan.of("moving-mnist", label)[0].document) for label in ("shrunk", f"ms-{cell}"))
     channels, work = workload_of(pyramid)
     most = training_bytes(pyramid.model, channels, work)
-    assert 1 <= shrunk.model.hidden_channels < 4
+    assert shrunk.model.hidden_channels in range(multiple, hidden, multiple)
     assert training_bytes(shrunk.model, channels, work) <= most
-    shrunk.model.hidden_channels += 1
+    shrunk.model.hidden_channels += multiple
     assert training_bytes(shrunk.model, channels, work) > most
-    assert plan.against == {"ms-convlstm": "shrunk"}
+    assert plan.against == {f"ms-{cell}": "shrunk"}
 
 
 @pytest.mark.parametrize(

@@ -225,8 +225,7 @@ def _checked(table: Path, what: str, document: Document) -> RunSettings:
     """Settings that can be trained with."""
     try:
         settings = settings_from(document)
-        with torch.device("meta"):
-            build_model(replace(settings.model, memory="keep"), 1)
+        _build(settings.model)
         if (settings.devices or 1) * (settings.nodes or 1) > 1:
             raise SettingsError("devices and nodes: a trial has one device; --jobs is how many run at a time")
     except SettingsError as error:
@@ -235,16 +234,43 @@ def _checked(table: Path, what: str, document: Document) -> RunSettings:
 
 
 def _hidden_within(most: int, model: ModelSettings, channels: int, work: Workload) -> int:
-    """The most hidden channels with which training holds at most so many bytes, fewer than the settings have."""
-    low, high = 0, model.hidden_channels
-    held = {low: 0, high: training_bytes(model, channels, work)}
-    if held[high] <= most:
-        return high
-    while high - low > 1:
-        guess = low + round((high - low) * (most - held[low]) / (held[high] - held[low]))
-        guess = min(max(guess, low + 1), high - 1)
-        held[guess] = training_bytes(replace(model, hidden_channels=guess), channels, work)
-        low, high = (guess, high) if held[guess] <= most else (low, guess)
-    if low == 0:
+    """The most hidden channels with which training holds at most so many bytes, no more than the settings have.
+
+    A measurement takes seconds, and what is held grows almost in proportion to channels: a guess interpolates.
+    """
+    sizes = [size for size in range(1, model.hidden_channels + 1) if _can_be_built(_with_hidden(model, size))]
+    fits, fits_not = -1, len(sizes) - 1
+    held = {fits: 0, fits_not: training_bytes(model, channels, work)}
+    if held[fits_not] <= most:
+        return model.hidden_channels
+    while fits_not - fits > 1:
+        guess = fits + round((fits_not - fits) * (most - held[fits]) / (held[fits_not] - held[fits]))
+        guess = min(max(guess, fits + 1), fits_not - 1)
+        held[guess] = training_bytes(_with_hidden(model, sizes[guess]), channels, work)
+        fits, fits_not = (guess, fits_not) if held[guess] <= most else (fits, guess)
+    if fits < 0:
         raise SettingsError("memory_of: no number of hidden channels fits")
-    return low
+    return sizes[fits]
+
+
+def _with_hidden(model: ModelSettings, size: int) -> ModelSettings:
+    return replace(model, hidden_channels=size)
+
+
+def _can_be_built(model: ModelSettings) -> bool:
+    """MotionRNN cannot with every number of channels."""
+    try:
+        _build(model)
+    except SettingsError:
+        return False
+    return True
+
+
+def _build(model: ModelSettings) -> None:
+    """Without memory for weights.
+
+    Raises:
+        SettingsError: it cannot be built.
+    """
+    with torch.device("meta"):
+        build_model(replace(model, memory="keep"), 1)
