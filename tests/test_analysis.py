@@ -17,6 +17,7 @@ from msrnn.analysis.benchmark import Benchmark
 from msrnn.analysis.cost import Cost, Workload, autocast, fastest_that_fits, follow, ways_to_fit
 from msrnn.analysis.counting import FORMULAS, Meter
 from msrnn.analysis.receptive import WHOLE, effective, theoretical, width_of_share
+from msrnn.analyzing import central
 from msrnn.cli import main
 from msrnn.device import _control_groups, free_memory
 from msrnn.memory import MODES
@@ -320,6 +321,14 @@ def test_effective_fields_lie_within_theoretical_ones():
         columns = np.flatnonzero(influence[t].sum(axis=0))
         assert 0 < np.ptp(columns) + 1 <= fields[2 - t]
     assert effective(model, frames(1, 3, 1, 32, 32), horizon=3).sum() == pytest.approx(1)
+    assert effective(model.double(), frames(1, 3, 1, 32, 32)).sum() == pytest.approx(1)  # frames go where the model is
+
+
+def test_the_middle_of_frames():
+    numbers = torch.arange(100 * 65).view(1, 100, 65)
+    assert central(numbers).shape == (1, 64, 64)
+    assert central(numbers)[0, 0, 0] == numbers[0, 18, 0]
+    assert central(numbers[..., :30, :40]).equal(numbers[..., :30, :40])
 
 
 def test_widths_of_shares():

@@ -1,9 +1,13 @@
 """Experiments: tables of trials, what is done of them, what they say."""
 
 import csv
+import errno
+import os
 import signal
+import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,12 +15,15 @@ import yaml
 
 from msrnn.arguments import settings_from
 from msrnn.cli import main
-from msrnn.experiment.plan import merged, read_plan, training_bytes, workload_of
+from msrnn.experiment.plan import _against, _row, frames_of, merged, read_plan, training_bytes
 from msrnn.experiment.results import Grid, _mean, difference
+from msrnn.experiment.running import run_missing
 from msrnn.rundir import RunDirectory
 from msrnn.scores import Score
 from msrnn.scores.evaluation import MODEL, Evaluation, Row, resample_key
 from msrnn.settings import SettingsError
+from msrnn.training import StoppedError
+from msrnn.training.cost import cost_of, workload_of
 from processes import assert_same, start
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
@@ -72,13 +79,67 @@ def test_a_model_that_takes_no_more_memory_than_another(tmp_path, cell, hidden, 
     table = write(tmp_path, models=models, settings=SETTINGS | {"model": {"hidden_channels": hidden}})
     plan = read_plan(table, tmp_path)
     shrunk, pyramid = (settings_from(plan.of("moving-mnist", label)[0].document) for label in ("shrunk", f"ms-{cell}"))
-    channels, work = workload_of(pyramid)
-    most = training_bytes(pyramid.model, channels, work)
+    frames = frames_of(pyramid)
+
+    def held(settings):
+        cost = cost_of(settings.model, frames[1], workload_of(settings, frames))
+        return training_bytes(cost, settings.model)
+
     assert shrunk.model.hidden_channels in range(multiple, hidden, multiple)
-    assert training_bytes(shrunk.model, channels, work) <= most
+    assert held(shrunk) <= held(pyramid)
     shrunk.model.hidden_channels += multiple
-    assert training_bytes(shrunk.model, channels, work) > most
-    assert plan.against == {f"ms-{cell}": "shrunk"}
+    assert held(shrunk) > held(pyramid)
+    assert plan.against == {"shrunk": f"ms-{cell}"}
+
+
+@pytest.mark.parametrize("most", [0, 100, 104, 499, 1000, 5000])
+def test_the_most_hidden_channels_that_fit(tmp_path, monkeypatch, most):
+    """MotionRNN's numbers of channels are multiples of four."""
+    monkeypatch.setattr("msrnn.experiment.plan.cost_of", lambda model, *_: model)
+    held = lambda model: most if model.name == "ms-mim" else model.hidden_channels**2 + 88  # noqa: E731
+    monkeypatch.setattr("msrnn.experiment.plan.training_bytes", lambda _, model: held(model))
+    models = ["ms-mim", {"name": "motionrnn", "hidden_channels": 64, "memory_of": "ms-mim"}]
+    table = write(tmp_path, models=models)
+    fitting = [size for size in range(4, 65, 4) if size**2 + 88 <= most]
+    if fitting:
+        settings = settings_from(read_plan(table, tmp_path).of("moving-mnist", "motionrnn")[0].document)
+        assert settings.model.hidden_channels == fitting[-1]
+    else:
+        with pytest.raises(SettingsError, match="motionrnn takes more memory than ms-mim with any hidden_channels"):
+            read_plan(table, tmp_path)
+
+
+def test_what_a_model_is_compared_with(tmp_path):
+    """A pyramid with the plain stack of its cell that has as many layers; what is shrunk, with what it is to match."""
+    models = [
+        {"label": "shrunk", "name": "convlstm", "hidden_channels": 4, "memory_of": "ms-convlstm"},
+        {"label": "plain-4", "name": "convlstm", "scales": [1, 1, 1, 1]},
+        "convlstm",
+        "predrnn",
+        "ms-convlstm",
+        {"label": "ms-4", "name": "ms-convlstm", "scales": [1, 2, 2, 1]},
+        {"label": "flat", "name": "ms-convlstm", "scales": [1, 1, 1, 1, 1, 1]},
+        {"label": "alone", "name": "ms-predrnn", "against": None},
+        "ms-trajgru",
+    ]
+    rows = [_row(Path("table"), {}, entry) for entry in models]
+    found = {row.label: _against(row, rows) for row in rows}
+    assert {label: other for label, other in found.items() if other is not None} == {
+        "shrunk": "ms-convlstm",
+        "ms-convlstm": "convlstm",
+        "ms-4": "plain-4",
+    }
+    # scales that all have are those of each
+    settings = SETTINGS | {"model": {"hidden_channels": 4, "scales": [1, 2, 2, 1]}}
+    assert read_plan(write(tmp_path, settings=settings), tmp_path).against == {}
+
+
+def test_tables_are_read_as_recipes_are(tmp_path):
+    path = tmp_path / "table.yaml"
+    path.write_text("title: 2015-01-01\nsettings: {learning_rate: 1e-3}\nmodels: [convlstm]\n")
+    plan = read_plan(path, tmp_path)
+    assert plan.title == "2015-01-01"
+    assert plan.trials[0].document["learning_rate"] == 1e-3
 
 
 @pytest.mark.parametrize(
@@ -107,6 +168,8 @@ def test_a_model_that_takes_no_more_memory_than_another(tmp_path, cell, hidden, 
         ({"models": [{"name": "ms-motionrnn", "hidden_channels": 6}]}, "divisible by 4"),
         ({"data": {2020: {}}}, "2020 is to be the name of a folder"),
         ({"data": {"a": 5}}, "a must be settings by name"),
+        ({"data": {"a": {"model": {"scales": [1, 2]}}}}, "settings of models stand under models"),
+        ({"settings": SETTINGS | {"horizon": None}}, "a setting is null"),
         ({"settings": SETTINGS | {"data": "moving-mnist"}}, "data must be settings by name"),
         ({"settings": SETTINGS | {"devices": 2}}, "a trial has one device"),
         (
@@ -125,12 +188,28 @@ def test_what_a_table_cannot_say(tmp_path, changes, message):
         read_plan(write(tmp_path, **changes), tmp_path / "out")
 
 
+def pyramids(*cells):
+    return {f"ms-{cell}": cell for cell in cells}
+
+
+AGAINST = {
+    "cpu": pyramids("convlstm", "predrnn", "trajgru", "predrnn++"),
+    "depth": {f"ms-{depth}": f"plain-{depth}" for depth in (2, 4, 6, 8)},
+    "memory": {"convlstm-shrunk": "ms-convlstm", "predrnn-shrunk": "ms-predrnn"},
+    "moving-mnist": pyramids(
+        "convlstm", "trajgru", "predrnn", "predrnn++", "mim", "motionrnn", "predrnn-v2", "preciplstm"
+    ),
+    "scales": {"two-scales": "one-scale", "three-scales": "one-scale"},
+    "skips": {"none": "ms-convlstm", "unet3+": "ms-convlstm", "full": "ms-convlstm"},
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("table", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_tables_that_come_with_it(tmp_path, table):
     plan = read_plan(table, tmp_path)
     assert len(plan.trials) == len({trial.path for trial in plan.trials}) > 8
-    assert plan.against
+    assert plan.against == AGAINST[table.stem]
 
 
 def test_a_score_that_says_nothing_stops_nothing():
@@ -198,6 +277,126 @@ def test_of_several_seeds_the_interval_is_wider():
     wider = difference({seed: evaluation(3 + seed, 1) for seed in range(3)}, theirs, Score("mse"))
     assert wider.low < found.low
     assert difference({3: evaluation(1, 0)}, theirs, Score("mse")) is None
+
+
+class FakeProcess:
+    """What is started in the place of `msrnn`; ends when it is told to, or at once."""
+
+    started: ClassVar[list["FakeProcess"]] = []
+    lasts: ClassVar[bool] = False
+    error: ClassVar[OSError | None] = None
+
+    def __init__(self, command, env, **options):
+        if self.error is not None:
+            raise self.error
+        self.command, self.environment = command[3:], env
+        self.signals = []
+        self.waited_for, self.ended = threading.Event(), threading.Event()
+        self.started.append(self)
+
+    def send_signal(self, number):
+        self.signals.append(number)
+        self.ended.set()
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def wait(self):
+        self.waited_for.set()
+        if self.lasts:
+            assert self.ended.wait(30)
+        return 143 if self.signals else 0
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", FakeProcess)
+    monkeypatch.setattr(FakeProcess, "started", [])
+    return FakeProcess.started
+
+
+def test_the_processes_of_an_experiment(tmp_path, processes, monkeypatch):
+    """Each has its share of the machine, and does not take itself for one of several."""
+    for name in ("RANK", "WORLD_SIZE", "SLURM_NTASKS", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    monkeypatch.setattr("torch.get_num_threads", lambda: 6)
+    told = []
+    assert run_missing(read_plan(write(tmp_path), tmp_path / "out"), 2, told.append) == []
+    assert sorted(line.split(":")[0] for line in told) == [f"{number} of 4" for number in range(1, 5)]
+    assert [process.command[0] for process in processes].count("train") == 4
+    assert {process.environment["OMP_NUM_THREADS"] for process in processes} == {"3"}
+    assert {process.environment["CUDA_VISIBLE_DEVICES"] for process in processes} == {"4", "7"}
+    for process in processes:
+        assert not {"RANK", "WORLD_SIZE", "SLURM_NTASKS", "LOCAL_RANK"} & process.environment.keys()
+        if process.command[0] == "evaluate":
+            assert process.command[-2:] == ["--device", "cpu"]
+
+
+def test_a_trial_that_cannot_be_started_is_said(tmp_path, processes, monkeypatch):
+    monkeypatch.setattr(FakeProcess, "error", OSError(errno.EAGAIN, "no more processes"))
+    told = []
+    assert len(run_missing(read_plan(write(tmp_path), tmp_path / "out"), 1, told.append)) == 4
+    assert all("failed: it cannot be run ([Errno 11] no more processes)" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed_on", "left"),
+    [
+        (["SIGTERM"], ["SIGTERM"], "SIGTERM"),
+        (["SIGINT", "SIGINT"], ["SIGTERM", "SIGINT"], "SIGINT"),
+        (["SIGINT", "SIGTERM"], ["SIGTERM", "SIGTERM"], "SIGTERM"),
+        (["SIGHUP"], ["SIGTERM"], "SIGHUP"),
+    ],
+)
+def test_signals_are_passed_on(tmp_path, processes, monkeypatch, sent, passed_on, left):
+    """Trainings leave checkpoints; only a second Ctrl-C does not wait for that. What is not begun is not begun."""
+    monkeypatch.setattr(FakeProcess, "lasts", True)
+    monkeypatch.setattr(FakeProcess, "send_signal", lambda self, number: self.signals.append(number))
+
+    def send():
+        while not processes:
+            time.sleep(0.01)
+        assert processes[0].waited_for.wait(30)
+        for count, name in enumerate(sent, 1):
+            os.kill(os.getpid(), getattr(signal, name))
+            while len(processes[0].signals) < count:
+                time.sleep(0.01)
+        processes[0].ended.set()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with pytest.raises(StoppedError, match=f"{left}: what was trained is saved"):
+        run_missing(read_plan(write(tmp_path), tmp_path / "out"), 1)
+    sender.join()
+    assert [signal.Signals(number).name for number in processes[0].signals] == passed_on
+    assert len(processes) == 1
+
+
+def test_what_is_ignored_stays_ignored(tmp_path, processes):
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        heard = []
+        run_missing(
+            read_plan(write(tmp_path, seeds=[0]), tmp_path / "out"), 1, lambda _: heard.append(signal.getsignal(1))
+        )
+        assert heard == [signal.SIG_IGN] * 2
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_an_error_ends_what_runs(tmp_path, processes, monkeypatch):
+    """Of the terminal, say, into which progress is written."""
+
+    def closed(line):
+        monkeypatch.setattr(FakeProcess, "lasts", True)
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run_missing(read_plan(write(tmp_path), tmp_path / "out"), 1, closed)
+    assert len(processes) < 8
 
 
 @pytest.mark.slow

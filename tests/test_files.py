@@ -188,6 +188,7 @@ def test_dates_and_days(tmp_path):
     where = archive(tmp_path, numbered(20))
     settings = DataSettings(where, validation_from="2020-05-01T12:30", test_from="2020-05-01T13:00", guard=0)
     data = open_data(settings, 2, 1, 0)
+    assert seen(held_out(data, "test")) == seen(held_out(open_data(replace(settings, split="time"), 2, 1, 0), "test"))
     assert seen(held_out(data, "validation"))[0] == [6, 7, 8]
     assert seen(held_out(data, "test"))[0] == [12, 13, 14]
     for options, message in (

@@ -277,7 +277,9 @@ def test_resume_notices_more_files(radar, tmp_path, capsys):
     folder.mkdir()
     for path in sorted(radar.iterdir())[:30]:
         (folder / path.name).write_bytes(path.read_bytes())
-    main(["train", *TRAIN, "--data", str(folder), f"--out={tmp_path / 'run'}"])
+    whole = ["train", *TRAIN, "--data", str(folder), "--data.split=time", f"--out={tmp_path / 'run'}"]
+    main(whole)
+    main([*whole, "--resume"])
     main(["train", "--resume", "--out", str(tmp_path / "run")])
     for path in sorted(radar.iterdir())[30:]:  # later than the test: the training split stays as it was
         (folder / path.name).write_bytes(path.read_bytes())

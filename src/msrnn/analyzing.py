@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from msrnn.analysis.cost import Cost, Workload
+from msrnn.analysis.cost import Workload
 from msrnn.analysis.receptive import effective, theoretical
 from msrnn.analysis.report import LAGS, Analysis
 from msrnn.data import open_data
@@ -17,6 +17,7 @@ from msrnn.models import MODELS, PLAIN, counterpart, pyramid_of
 from msrnn.predictor import Predictor
 from msrnn.rundir import build_model
 from msrnn.settings import ModelSettings
+from msrnn.training.cost import cost_of
 
 LARGEST = 64
 """Edge in pixels of the frames on which effective receptive fields are measured, at most."""
@@ -63,12 +64,18 @@ def analyze_run(
     workload = Workload((height, width), context, horizon, batch, precision)
     test = data.held_out("test")
     values = torch.stack([test[number] for number in range(min(len(test), SEQUENCES))])
-    frames, _ = predictor.field.to_network(values[:, : settings.context, ..., :LARGEST, :LARGEST])
+    frames, _ = predictor.field.to_network(central(values[:, : settings.context]))
 
     def influence(one: ModelSettings) -> Influence | None:
         return effective(predictor.model, frames) if one.name == settings.model.name else None
 
     return _analysis(settings.model, frames.shape[2], workload, device, influence)
+
+
+def central(frames: Tensor) -> Tensor:
+    """The middle of frames (..., y, x), so much of them as effective receptive fields are measured on."""
+    top, left = (max(0, (edge - LARGEST) // 2) for edge in frames.shape[-2:])
+    return frames[..., top : top + LARGEST, left : left + LARGEST]
 
 
 def _analysis(
@@ -88,7 +95,7 @@ def _analysis(
     small = (build_model(replace(one, hidden_channels=4), channels) for one in both)  # structure is the same
     return Analysis(
         names=tuple(one.name for one in both),
-        costs=tuple(Cost(partial(build_model, one, channels), workload) for one in both),
+        costs=tuple(cost_of(one, channels, workload) for one in both),
         memory=settings.memory,
         device=str(where),
         available=free_memory(where),

@@ -194,6 +194,13 @@ def settings_from(document: dict[str, Any]) -> RunSettings:
 
 
 def run_settings(parser: Parser, parsed: Namespace) -> RunSettings:
-    """The settings among what was parsed."""
-    values = vars(parser.instantiate(parsed))
-    return RunSettings(**{field.name: values[field.name] for field in fields(RunSettings)})
+    """The settings among what was parsed.
+
+    Raises:
+        SettingsError: a value is not possible.
+    """
+    try:
+        values = vars(parser.instantiate(parsed))
+        return RunSettings(**{field.name: values[field.name] for field in fields(RunSettings)})
+    except TypeError as error:  # the parser lets null pass
+        raise SettingsError(f"a setting is null that must have a value: {error}") from error

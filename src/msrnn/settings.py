@@ -173,7 +173,8 @@ class DataSettings:
             self._refuse(("digits",), "is for moving-mnist")
         dated = self.validation_from is not None or self.test_from is not None
         _require(
-            not (dated and self.split), "data.split: dates are given with validation_from or test_from; leave it out"
+            not dated or self.split in (None, "time"),
+            "data.split: dates are given with validation_from or test_from; leave it out",
         )
         if self.name in NAMED_FILES:
             self._refuse(OWN_SETTINGS, "is for files of your own")

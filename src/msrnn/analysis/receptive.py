@@ -100,7 +100,7 @@ def effective(model: Forecaster, frames: Tensor, horizon: int = 1) -> NDArray[np
 
     Args:
         model: with the weights that matter.
-        frames: (batch, T, in_channels, y, x), the context; influences are averaged over the batch.
+        frames: (batch, T, in_channels, y, x), the context, on any device; influences are averaged over the batch.
         horizon: which predicted frame, counted from 1.
 
     Returns:
@@ -108,6 +108,7 @@ def effective(model: Forecaster, frames: Tensor, horizon: int = 1) -> NDArray[np
     """
     model = copy.deepcopy(model).requires_grad_(False)
     model.memory = "step"
+    frames = frames.to(model.embed.weight)
     *_, channels, height, width = frames.shape
     influence = frames.new_zeros(frames.shape[1], height, width)
     future = frames.new_zeros(1, horizon, channels, height, width)  # never read
@@ -116,7 +117,7 @@ def effective(model: Forecaster, frames: Tensor, horizon: int = 1) -> NDArray[np
         predictions, _ = model(torch.cat((context, future), dim=1), context=context.shape[1])
         (gradient,) = torch.autograd.grad(predictions[:, -1, :, height // 2, width // 2].sum(), context)
         influence += gradient.abs().sum(dim=2)[0]
-    return (influence / influence.sum()).double().cpu().numpy()
+    return (influence / influence.sum()).cpu().double().numpy()
 
 
 def width_of_share(influence: NDArray[np.float64], share: float) -> int:

@@ -2,7 +2,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from msrnn.cells.base import Cell, State, lstm_update, mix, mogrify
+from msrnn.cells.base import State, mix, mogrify
+from msrnn.cells.convlstm import ConvLSTM
 from msrnn.convolution import convolve
 
 BLOCKS = 1, 2, 4
@@ -22,7 +23,7 @@ _RENAMED = {
 }
 
 
-class CMSLSTM(Cell):
+class CMSLSTM(ConvLSTM):
     """ConvLSTM between context embedding and multi-scale attention (Chai et al. 2022, "CMS-LSTM: Context Embedding and
     Multi-Scale Spatiotemporal Expression LSTM for Predictive Learning", https://arxiv.org/abs/2102.03586).
 
@@ -30,7 +31,6 @@ class CMSLSTM(Cell):
     whole, half and a quarter of the frame's edges.
     """
 
-    states = 2
     multiple = max(BLOCKS)
     unused = ("f_key.bias",)  # softmax does not see what all logits of a query have in common
 
@@ -38,8 +38,6 @@ class CMSLSTM(Cell):
         super().__init__(channels, kernel_size)
         self.conv_q = self.conv(1, 1)
         self.conv_r = self.conv(1, 1)
-        self.conv_x2h = self.conv(1, 4)
-        self.conv_h2h = self.conv(1, 4)
         self.attentions = nn.ModuleList(_BlockAttention(channels, blocks) for blocks in BLOCKS)
         self.conv_attended = self.conv(len(BLOCKS), 1)
         self.conv_z = self.conv(2, 1, kernel_size=1)
@@ -49,9 +47,7 @@ class CMSLSTM(Cell):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         h, c = state
         x, h = mogrify(x, h, self.conv_q, self.conv_r)
-        i, f, g, o = convolve((self.conv_x2h, x), (self.conv_h2h, h)).chunk(4, dim=1)
-        c = lstm_update(i, f, g, c)
-        h = torch.sigmoid(o) * torch.tanh(c)
+        h, (_, c) = super().forward(x, (h, c))
         y = torch.cat([h, c], dim=3)
         attended = convolve((self.conv_attended, *(attention(y) for attention in self.attentions)))
         z = convolve((self.conv_z, *attended.chunk(2, dim=3)))

@@ -1,23 +1,18 @@
-import torch
 from torch import Tensor, nn
 
-from msrnn.cells.base import Cell, State, lstm_update, mogrify
-from msrnn.convolution import convolve
+from msrnn.cells.base import State, mogrify
+from msrnn.cells.convlstm import ConvLSTM
 
 
-class MoDeRNN(Cell):
+class MoDeRNN(ConvLSTM):
     """ConvLSTM before which input and state gate each other in detail (Chai et al. 2021, "MoDeRNN: Towards Fine-grained
     Motion Details for Spatiotemporal Predictive Learning", https://arxiv.org/abs/2110.12978).
 
     Each of these gates is the mean of three convolutions, of kernels `kernel_size`, `kernel_size` + 2 and + 4.
     """
 
-    states = 2
-
     def __init__(self, channels: int, kernel_size: int = 3) -> None:
         super().__init__(channels, kernel_size)
-        self.conv_x2h = self.conv(1, 4)
-        self.conv_h2h = self.conv(1, 4)
         self.convs_q = self._convs()
         self.convs_r = self._convs()
 
@@ -27,10 +22,7 @@ class MoDeRNN(Cell):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         h, c = state
         x, h = mogrify(x, h, lambda h: _mean(self.convs_q, h), lambda x: _mean(self.convs_r, x))
-        i, f, g, o = convolve((self.conv_x2h, x), (self.conv_h2h, h)).chunk(4, dim=1)
-        c = lstm_update(i, f, g, c)
-        h = torch.sigmoid(o) * torch.tanh(c)
-        return h, (h, c)
+        return super().forward(x, (h, c))
 
     @classmethod
     def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:

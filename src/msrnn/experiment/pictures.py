@@ -6,19 +6,27 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from msrnn.analysis.receptive import effective
 from msrnn.analysis.report import draw_influence
-from msrnn.analyzing import LARGEST
+from msrnn.analyzing import central
 from msrnn.data import open_data
 from msrnn.experiment.plan import is_plain
 from msrnn.experiment.results import Entry, Grid, Results
 from msrnn.files import written
 from msrnn.models import MODELS
 from msrnn.predictor import Predictor, load
-from msrnn.report.figures import RUN_COLOURS, better, plot_frames, run_colours, save_figure, tidy
+from msrnn.report.figures import (
+    RUN_COLOURS,
+    better,
+    label_lead_times,
+    plain_label,
+    plot_frames,
+    run_colours,
+    save_figure,
+    tidy,
+)
 from msrnn.scores import Score
 from msrnn.scores.evaluation import MODEL
 
@@ -45,8 +53,8 @@ def write_report(results: Results, grids: Mapping[str, Sequence[Grid]], device: 
 
 CAPTION = (
     "Scores over all lead times, mean and standard deviation over seeds. Differences are means over the seeds that\n"
-    "both models have, with 95 % intervals: of one seed what other test sequences would give, of several what other\n"
-    "seeds would, too.\n"
+    "both models have, with 95 % intervals of the mean that many test sequences and, where there are several seeds,\n"
+    "many seeds would have.\n"
 )
 
 
@@ -63,9 +71,10 @@ def _figures(results: Results, data: str, device: str) -> Iterator[tuple[str, st
         _memory(results, data, main[0]),
     )
     predictors = {entry.model: load(entry.trials[0].path, device) for entry in entries}
-    yield "forecasts", "The first test sequence, and its forecasts", _forecasts(predictors)
+    values = _first_sequence(predictors[entries[0].model])
+    yield "forecasts", "The first test sequence, and its forecasts", _forecasts(predictors, values)
     what = "Effective receptive fields of the next frame; squares hold 50 % and 90 % of the influence"
-    yield "receptive-fields", what, _receptive_fields(predictors)
+    yield "receptive-fields", what, _receptive_fields(predictors, values)
 
 
 def _is_plain(entry: Entry) -> bool:
@@ -88,17 +97,13 @@ def _lead_times(entries: Sequence[Entry], scores: Sequence[Score]) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False)
     colours = _colours(entries)
     first = entries[0].evaluations[0]
-    step = first.protocol["step_minutes"]
     for axes, score in zip(grid.flat, scores, strict=False):
         tidy(axes)
+        label_lead_times(axes, first, score)
         for entry in entries:
             means = [np.mean([e.value(MODEL, score, lead) for e in entry.evaluations]) for lead in first.leads]
-            style = "--" if _is_plain(entry) else "-"
-            leads = [lead * (step or 1) for lead in first.leads]
-            axes.plot(leads, means, style, color=colours[entry.model], marker="o", markersize=3, label=entry.model)
-        axes.set_title(first.name(score) + better(score), fontsize=10)
-        axes.set_xlabel("lead time, minutes" if step else "lead time, frames")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            style = {"linestyle": "--" if _is_plain(entry) else "-", "color": colours[entry.model]}
+            axes.plot(first.lead_times, means, marker="o", markersize=3, label=plain_label(entry.model), **style)
     lines = grid[0, 0].get_legend_handles_labels()
     figure.legend(*lines, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return figure
@@ -123,18 +128,16 @@ def _memory(results: Results, data: str, score: Score) -> Figure:
     return figure
 
 
-def _first_sequence(predictor: Predictor) -> tuple[Tensor, Tensor]:
-    """Of the test: values (time, channel, y, x), and the network's frames (1, time, channel, y, x)."""
+def _first_sequence(predictor: Predictor) -> Tensor:
+    """Values (time, channel, y, x) of the test; all models of an experiment see the same."""
     settings = predictor.settings
     data = open_data(settings.data, settings.context, settings.horizon, settings.seed, predictor.field)
-    values = data.held_out("test")[0]
-    return values, predictor.field.to_network(values[None])[0]
+    return data.held_out("test")[0]
 
 
-def _forecasts(predictors: Mapping[str, Predictor]) -> Figure:
+def _forecasts(predictors: Mapping[str, Predictor], values: Tensor) -> Figure:
     first = next(iter(predictors.values()))
     context, rain = first.settings.context, first.field.is_rain
-    values, _ = _first_sequence(first)
 
     def shown(frames: Tensor) -> np.ndarray:
         return (first.field.rates(frames) if rain else first.field.to_network(frames)[0])[:, 0].numpy()
@@ -146,13 +149,12 @@ def _forecasts(predictors: Mapping[str, Predictor]) -> Figure:
     return plot_frames(rows, context, rain)
 
 
-def _receptive_fields(predictors: Mapping[str, Predictor]) -> Figure:
+def _receptive_fields(predictors: Mapping[str, Predictor], values: Tensor) -> Figure:
     columns = min(4, len(predictors))
     rows = -(-len(predictors) // columns)
     figure = Figure(figsize=(2.4 * columns, 2.9 * rows), layout="constrained")
     for number, (model, predictor) in enumerate(predictors.items(), 1):
-        _, frames = _first_sequence(predictor)
-        context = frames[:, : predictor.settings.context, ..., :LARGEST, :LARGEST]
-        influence = effective(predictor.model, context)
+        frames, _ = predictor.field.to_network(central(values[None, : predictor.settings.context]))
+        influence = effective(predictor.model, frames)
         draw_influence(figure.add_subplot(rows, columns, number), influence, model)
     return figure

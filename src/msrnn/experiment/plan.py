@@ -3,22 +3,24 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from jsonargparse import get_loader
 
 from msrnn.analysis.cost import Cost, Workload
 from msrnn.arguments import settings_from
+from msrnn.cells.base import Cell
 from msrnn.data import open_data
 from msrnn.models import MODELS
 from msrnn.rundir import build_model
 from msrnn.settings import ModelSettings, RunSettings, SettingsError
+from msrnn.training.cost import cost_of, workload_of
 
 KEYS = {"title", "recipe", "settings", "data", "models", "seeds"}
-OF_MODEL = {"label", "against", "memory_of"}
+OF_ROW = {"label", "against", "memory_of"}
 """Keys of a model that are not its settings."""
 Document = dict[str, Any]
 """Settings as they stand in a recipe."""
@@ -68,9 +70,9 @@ def read_plan(table: Path, folder: Path) -> Plan:
 
     Its keys: `title`; `recipe`, a path relative to the table, and `settings`, which are put over the recipe's; `data`,
     names with settings that are put over these; `models`, names, or mappings of `name` and other settings of the model,
-    `label`, `against` (the label it is compared with; by default, of a pyramid, the plain stack of the same cell), and
-    `memory_of` (the label of a model whose training memory it must not exceed: hidden channels are left out until it
-    does not); `seeds`.
+    `label`, `memory_of` (the label of a model whose training memory it must not exceed: hidden channels are left out
+    until it does not), and `against` (the label it is compared with; by default that of `memory_of`, or, of a pyramid,
+    the plain stack of as many layers of the same cell); `seeds`.
 
     Args:
         table: the YAML file.
@@ -80,31 +82,33 @@ def read_plan(table: Path, folder: Path) -> Plan:
         SettingsError: something in it is not possible.
         OSError: it cannot be read.
     """
-    document = _read(table)
+    document = read_document(table)
     if unknown := document.keys() - KEYS:
         raise SettingsError(f"{table}: unknown {min(unknown, key=str)!r}; there are {', '.join(sorted(KEYS))}")
     recipe = document.get("recipe")
     if not isinstance(recipe, str | None):
         raise SettingsError(f"{table}: recipe must be a path, got {recipe!r}")
-    base = merged(_read(table.parent / recipe) if recipe else {}, _mapping(table, document, "settings"))
+    base = merged(read_document(table.parent / recipe) if recipe else {}, _mapping(table, document, "settings"))
     name = str(_mapping(table, base, "data").get("name", "moving-mnist"))
     places = _mapping(table, document, "data") or {re.sub(r"[^\w.+-]+", "-", Path(name).stem).strip("-.") or "data": {}}
     overs = {place: merged(base, _mapping(table, places, place)) for place in places}
-    models = [_model(table, entry) for entry in _items(table, document, "models")]
-    labels = [model["label"] for model in models]
+    if any("model" in (over or {}) for over in places.values()):
+        raise SettingsError(f"{table}: settings of models stand under models, or settings, not under data")
+    rows = [_row(table, base, entry) for entry in _items(table, document, "models")]
     seeds = _items(table, document, "seeds") if "seeds" in document else [0]
-    against = {model["label"]: other for model in models if (other := _against(model, models))}
-    _check_names(table, labels, list(places), seeds)
-    _check_references(table, models, against)
+    _check_names(table, [row.label for row in rows], list(places), seeds)
+    against = {row.label: other for row in rows if (other := _against(row, rows)) is not None}
+    _check_references(table, rows, against)
     trials = []
     for place, over in overs.items():
-        settings = _settings(table, over, models)
-        for model in models:
+        settings = _settings(table, over, rows)
+        for row in rows:
             for seed in seeds:
-                one = settings[model["label"]] | {"seed": seed}
-                _checked(table, f"{model['label']}, seed {seed}", one)
-                trials.append(Trial(place, model["label"], seed, one, folder / place / model["label"] / f"seed-{seed}"))
-    return Plan(str(document.get("title", table.stem)), tuple(trials), tuple(places), tuple(labels), against, folder)
+                one = settings[row.label] | {"seed": seed}
+                _checked(table, f"{row.label}, seed {seed}", one)
+                trials.append(Trial(place, row.label, seed, one, folder / place / row.label / f"seed-{seed}"))
+    labels = tuple(row.label for row in rows)
+    return Plan(str(document.get("title", table.stem)), tuple(trials), tuple(places), labels, against, folder)
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
@@ -116,32 +120,29 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
     return result
 
 
-def workload_of(settings: RunSettings) -> tuple[int, Workload]:
-    """Channels of a frame, and what one part of a batch computes.
+def frames_of(settings: RunSettings) -> torch.Size:
+    """The shape of a training sequence, (time, channel, y, x).
 
     Raises:
         SettingsError: the data cannot be read.
     """
-    data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
-    _, channels, height, width = data.training(1)[0].shape
-    batch = settings.batch_size // settings.accumulate
-    return channels, Workload((height, width), settings.context, settings.horizon, batch, settings.precision)
+    return open_data(settings.data, settings.context, settings.horizon, settings.seed).training(1)[0].shape
 
 
-def cost_of(model: ModelSettings, channels: int, work: Workload) -> Cost:
-    """Of a training, whatever its memory mode."""
-    return Cost(partial(build_model, replace(model, memory="keep"), channels), work)
+def training_bytes(cost: Cost, model: ModelSettings) -> int:
+    """What a training holds; with memory auto, if all activations are held, on whatever machine."""
+    return cost.training_bytes("keep" if model.memory == "auto" else model.memory)
 
 
-def training_bytes(model: ModelSettings, channels: int, work: Workload) -> int:
-    """What a training holds; with memory auto, if it can hold all."""
-    mode = "keep" if model.memory == "auto" else model.memory
-    return cost_of(model, channels, work).training_bytes(mode)
+def read_document(path: Path) -> Document:
+    """A YAML file, read as `--config` reads one.
 
-
-def _read(path: Path) -> Document:
+    Raises:
+        SettingsError: it is none.
+        OSError: it cannot be read.
+    """
     try:
-        document = yaml.safe_load(path.read_text())
+        document = get_loader("yaml")(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no YAML file: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
@@ -163,12 +164,34 @@ def _items(table: Path, document: Document, key: str) -> list[Any]:
     return value
 
 
-def _model(table: Path, entry: Any) -> Document:
-    """With a name and a label."""
-    model: Document = {"name": entry} if isinstance(entry, str) else entry
-    if not isinstance(model, dict) or not isinstance(model.get("name"), str) or model["name"] not in MODELS:
+@dataclass(frozen=True)
+class _Row:
+    """A model of the table."""
+
+    label: str
+    model: Document
+    """Its settings, with those that all have."""
+    memory_of: str | None
+    against: str | None
+    against_is_given: bool
+    """If not, `_against` says what it is compared with."""
+
+    @property
+    def depth(self) -> int:
+        return len(_scales(self.model))
+
+    @property
+    def cell(self) -> type[Cell]:
+        return MODELS[self.model["name"]].cell
+
+
+def _row(table: Path, base: Document, entry: Any) -> _Row:
+    own: Document = {"name": entry} if isinstance(entry, str) else entry
+    if not isinstance(own, dict) or not isinstance(own.get("name"), str) or own["name"] not in MODELS:
         raise SettingsError(f"{table}: no model {entry!r}; choose from {', '.join(MODELS)}")
-    return {"label": model["name"]} | model
+    model = merged(_mapping(table, base, "model"), {key: value for key, value in own.items() if key not in OF_ROW})
+    label: Any = own.get("label", own["name"])
+    return _Row(label, model, own.get("memory_of"), own.get("against"), "against" in own)
 
 
 def _check_names(table: Path, labels: list[Any], places: list[Any], seeds: list[Any]) -> None:
@@ -180,44 +203,51 @@ def _check_names(table: Path, labels: list[Any], places: list[Any], seeds: list[
             raise SettingsError(f"{table}: {label!r} is to be the name of a folder: letters, digits, and . + - _ in it")
 
 
-def _check_references(table: Path, models: Sequence[Document], against: Mapping[str, str]) -> None:
-    labels = [model["label"] for model in models]
-    shrunk = {model["label"] for model in models if "memory_of" in model}
-    for model in models:
-        for other in (against.get(model["label"]), model.get("memory_of")):
-            if other not in (None, *labels) or other == model["label"]:
-                raise SettingsError(f"{table}: {model['label']} refers to {other!r}; choose from {', '.join(labels)}")
-        if model.get("memory_of") in shrunk:
-            raise SettingsError(f"{table}: memory_of {model['memory_of']}: it has a memory_of itself")
+def _check_references(table: Path, rows: Sequence[_Row], against: Mapping[str, str]) -> None:
+    labels = [row.label for row in rows]
+    shrunk = {row.label for row in rows if row.memory_of is not None}
+    for row in rows:
+        for other in (against.get(row.label), row.memory_of):
+            if other not in (None, *labels) or other == row.label:
+                raise SettingsError(f"{table}: {row.label} refers to {other!r}; choose from {', '.join(labels)}")
+        if row.memory_of in shrunk:
+            raise SettingsError(f"{table}: memory_of {row.memory_of}: it has a memory_of itself")
 
 
 def is_plain(model: Mapping[str, Any]) -> bool:
     """Whether a model's settings make a plain stack."""
-    return set(model.get("scales") or MODELS[model["name"]].scales) == {1}
+    return set(_scales(model)) == {1}
 
 
-def _against(model: Document, models: Sequence[Document]) -> str | None:
-    """Of a pyramid the plain stack of its cell, if it is in the table, unless the table says otherwise."""
-    if "against" in model:
-        return None if model["against"] is None else str(model["against"])
-    cell = MODELS[model["name"]].cell
-    plain = [other["label"] for other in models if is_plain(other) and MODELS[other["name"]].cell is cell]
-    return plain[0] if plain and not is_plain(model) else None
+def _scales(model: Mapping[str, Any]) -> Sequence[int]:
+    return model.get("scales") or MODELS[model["name"]].scales
 
 
-def _settings(table: Path, over: Document, models: Sequence[Document]) -> dict[str, Document]:
+def _against(row: _Row, rows: Sequence[_Row]) -> str | None:
+    if row.against_is_given:
+        return row.against
+    if row.memory_of is not None:
+        return row.memory_of
+    like = (other for other in rows if (other.cell, other.depth, other.memory_of) == (row.cell, row.depth, None))
+    plain = [other.label for other in like if is_plain(other.model)]
+    return plain[0] if plain and not is_plain(row.model) else None
+
+
+def _settings(table: Path, over: Document, rows: Sequence[_Row]) -> dict[str, Document]:
     """Settings of each model's training by label."""
-    found: dict[str, Document] = {}
-    for model in models:
-        own = {key: value for key, value in model.items() if key not in OF_MODEL}
-        found[model["label"]] = merged(over, {"model": own})
-    for model in models:
-        if "memory_of" in model:
-            of, settings = (_checked(table, label, found[label]) for label in (model["memory_of"], model["label"]))
-            channels, work = workload_of(settings)
-            most = training_bytes(of.model, channels, work)
-            fitting = {"hidden_channels": _hidden_within(most, settings.model, channels, work)}
-            found[model["label"]] = merged(found[model["label"]], {"model": fitting})
+    found = {row.label: over | {"model": row.model} for row in rows}
+    shrunk = [(row, row.memory_of) for row in rows if row.memory_of is not None]
+    if not shrunk:
+        return found
+    frames = frames_of(_checked(table, rows[0].label, found[rows[0].label]))
+    for row, other in shrunk:
+        of, settings = (_checked(table, label, found[label]) for label in (other, row.label))
+        work, channels = workload_of(settings, frames), frames[1]
+        most = training_bytes(cost_of(of.model, channels, work), of.model)
+        hidden = _hidden_within(most, settings.model, channels, work)
+        if hidden is None:
+            raise SettingsError(f"{table}: {row.label} takes more memory than {other} with any hidden_channels")
+        found[row.label] = over | {"model": row.model | {"hidden_channels": hidden}}
     return found
 
 
@@ -233,28 +263,28 @@ def _checked(table: Path, what: str, document: Document) -> RunSettings:
     return settings
 
 
-def _hidden_within(most: int, model: ModelSettings, channels: int, work: Workload) -> int:
+def _hidden_within(most: int, model: ModelSettings, channels: int, work: Workload) -> int | None:
     """The most hidden channels with which training holds at most so many bytes, no more than the settings have.
 
     A measurement takes seconds, and what is held grows almost in proportion to channels: a guess interpolates.
     """
-    sizes = [size for size in range(1, model.hidden_channels + 1) if _can_be_built(_with_hidden(model, size))]
-    fits, fits_not = -1, len(sizes) - 1
-    held = {fits: 0, fits_not: training_bytes(model, channels, work)}
+
+    smaller = (replace(model, hidden_channels=size) for size in range(1, model.hidden_channels + 1))
+    models = [one for one in smaller if _can_be_built(one)]
+
+    def held_by(number: int) -> int:
+        return training_bytes(cost_of(models[number], channels, work), models[number])
+
+    fits, fits_not = -1, len(models) - 1
+    held = {fits: 0, fits_not: held_by(fits_not)}
     if held[fits_not] <= most:
         return model.hidden_channels
     while fits_not - fits > 1:
         guess = fits + round((fits_not - fits) * (most - held[fits]) / (held[fits_not] - held[fits]))
         guess = min(max(guess, fits + 1), fits_not - 1)
-        held[guess] = training_bytes(_with_hidden(model, sizes[guess]), channels, work)
+        held[guess] = held_by(guess)
         fits, fits_not = (guess, fits_not) if held[guess] <= most else (fits, guess)
-    if fits < 0:
-        raise SettingsError("memory_of: no number of hidden channels fits")
-    return sizes[fits]
-
-
-def _with_hidden(model: ModelSettings, size: int) -> ModelSettings:
-    return replace(model, hidden_channels=size)
+    return models[fits].hidden_channels if fits >= 0 else None
 
 
 def _can_be_built(model: ModelSettings) -> bool:

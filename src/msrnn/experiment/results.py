@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,8 @@ import torch
 from scipy import stats
 
 from msrnn.analysis.cost import Cost
-from msrnn.experiment.plan import Plan, Trial, cost_of, workload_of
+from msrnn.arguments import settings_from
+from msrnn.experiment.plan import Plan, Trial, frames_of, training_bytes
 from msrnn.experiment.running import is_done
 from msrnn.files import written
 from msrnn.rundir import RunDirectory
@@ -20,6 +21,7 @@ from msrnn.scores import Score
 from msrnn.scores.bootstrap import LEVEL, interval
 from msrnn.scores.evaluation import COMPARABLE, MODEL, Evaluation, resample_key, short
 from msrnn.settings import SettingsError
+from msrnn.training.cost import cost_of, workload_of
 
 MAIN = ("ssim", "psnr", "mse_sum", "mae_sum", "balanced_mse", "balanced_mae")
 """Scores without a threshold, as the paper's tables have them."""
@@ -47,10 +49,11 @@ class Entry:
     model: str
     trials: list[Trial]
     evaluations: list[Evaluation]
-    seconds: list[float]
-    """Of each trial's training."""
+    seconds: dict[int, float]
+    """Of each training, by seed."""
     cost: Cost
-    memory: str
+    training_bytes: int
+    """With weights, Adam and a batch of frames."""
 
     def values(self, score: Score) -> list[float]:
         """Of each seed, over all leads."""
@@ -61,15 +64,16 @@ class Entry:
         """Evaluations."""
         return {trial.seed: evaluation for trial, evaluation in zip(self.trials, self.evaluations, strict=True)}
 
-    @property
-    def forward_flops(self) -> float:
-        """Of one sequence."""
-        return self.cost.forward_flops / self.cost.workload.batch
+    def mean_seconds(self, seeds: Collection[int]) -> float:
+        """Of the trainings with these seeds."""
+        return float(
+            np.mean([time for trial, time in zip(self.trials, self.seconds, strict=True) if trial.seed in seeds])
+        )
 
     @property
-    def training_bytes(self) -> int:
-        """With weights, Adam and a batch of frames."""
-        return self.cost.training_bytes(self.memory)
+    def flops_per_sequence(self) -> float:
+        """Of the forward pass."""
+        return self.cost.forward_flops / self.cost.workload.batch
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,9 @@ class Results:
         return [entry for (place, _), entry in self.entries.items() if place == data]
 
     def scores(self, data: str) -> list[Score]:
-        """Those that every model has on these data and that a table shows."""
-        entries = self.of(data)
-        shared = [s for s in entries[0].evaluations[0].scores if all(s in e.evaluations[0].scores for e in entries)]
+        """Those that every trial has on these data and that a table shows."""
+        first, *others = (evaluation for entry in self.of(data) for evaluation in entry.evaluations)
+        shared = [score for score in first.scores if all(score in other.scores for other in others)]
         return [
             *(score for name in MAIN if (score := Score(name)) in shared),
             *(score for score in shared if score.name in EVENTS),
@@ -104,11 +108,13 @@ def collect(plan: Plan) -> Results:
     Raises:
         SettingsError: a run directory is damaged, or trials cannot be compared.
     """
-    entries = {}
+    entries: dict[tuple[str, str], Entry] = {}
     for data in plan.data:
-        for model in plan.models:
-            if trials := [trial for trial in plan.of(data, model) if is_done(trial)]:
-                entries[data, model] = _entry(data, model, trials)
+        done = {model: [trial for trial in plan.of(data, model) if is_done(trial)] for model in plan.models}
+        done = {model: trials for model, trials in done.items() if trials}
+        if done:
+            frames = frames_of(settings_from(next(iter(done.values()))[0].document))
+            entries |= {(data, model): _entry(data, model, trials, frames) for model, trials in done.items()}
     _check_comparable(entries)
     return Results(plan, entries)
 
@@ -130,8 +136,9 @@ def _check_comparable(entries: Mapping[tuple[str, str], Entry]) -> None:
 def difference(ours: Mapping[int, Evaluation], theirs: Mapping[int, Evaluation], score: Score) -> Difference | None:
     """Of evaluations by seed, the mean over the seeds that both have; None, if there are none.
 
-    The interval is Student's, of what other seeds would give, and the bootstrap's, of what other sequences would, put
-    together as independent errors are. Of one seed it is the bootstrap's alone.
+    The interval is of the mean that many seeds and many test sequences would have: Student's of the seeds and the
+    bootstrap's of the sequences, put together as independent errors are. Of one seed it is the bootstrap's alone; with
+    too few sequences for a bootstrap there is none.
     """
     pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
     if not pairs:
@@ -147,14 +154,13 @@ def difference(ours: Mapping[int, Evaluation], theirs: Mapping[int, Evaluation],
     return Difference(mean, mean - math.hypot(mean - low, by_seed), mean + math.hypot(high - mean, by_seed))
 
 
-def _entry(data: str, model: str, trials: list[Trial]) -> Entry:
+def _entry(data: str, model: str, trials: list[Trial], frames: Sequence[int]) -> Entry:
     directories = [RunDirectory(trial.path) for trial in trials]
-    settings = directories[0].settings()
-    channels, work = workload_of(settings)
     evaluations = [Evaluation.load(directory.scores) for directory in directories]
-    seconds = [directory.progress().seconds for directory in directories]
-    cost = cost_of(settings.model, channels, work)
-    return Entry(data, model, trials, evaluations, seconds, cost, settings.model.memory)
+    seconds = {trial.seed: one.progress().seconds for trial, one in zip(trials, directories, strict=True)}
+    settings = settings_from(trials[0].document)
+    cost = cost_of(settings.model, frames[1], workload_of(settings, frames))
+    return Entry(data, model, trials, evaluations, seconds, cost, training_bytes(cost, settings.model))
 
 
 @dataclass(frozen=True)
@@ -210,7 +216,7 @@ def grids_of(results: Results, data: str) -> list[Grid]:
     groups = _groups(results.scores(data))
     for number, (name, scores) in enumerate(groups.items()):
         costs = number == 0
-        title = data if not name else f"{data}: {name} at thresholds"
+        title = data if not name else f"{data}: {name} at thresholds{_unit(results, data)}"
         heads = [_head(results, data, score) for score in scores]
         rows = [
             [entry.model, *(_mean(entry.values(score)) for score in scores), *(_costs(entry) if costs else ())]
@@ -238,6 +244,11 @@ def _head(results: Results, data: str, score: Score) -> str:
     return f"{score.threshold:g}" if score.threshold is not None else results.of(data)[0].evaluations[0].name(score)
 
 
+def _unit(results: Results, data: str) -> str:
+    unit = results.of(data)[0].evaluations[0].protocol["of_event"]
+    return f", {unit}" if unit else ""
+
+
 def _mean(values: Sequence[float]) -> str:
     """And the standard deviation over seeds."""
     mean = short(float(np.mean(values)))
@@ -245,7 +256,7 @@ def _mean(values: Sequence[float]) -> str:
 
 
 def _costs(entry: Entry) -> list[str]:
-    numbers = entry.forward_flops / 1e9, entry.training_bytes / 2**20, np.mean(entry.seconds) / 60
+    numbers = entry.flops_per_sequence / 1e9, entry.training_bytes / 2**20, entry.mean_seconds(entry.seconds) / 60
     cells = (f"{number:.3g}" if number < 100 else f"{number:,.0f}" for number in numbers)
     return [f"{entry.cost.parameters:,}", *cells, str(len(entry.trials))]
 
@@ -258,14 +269,14 @@ def _compared(results: Results, entry: Entry, scores: Sequence[Score], costs: bo
     differences = [difference(entry.by_seed, other.by_seed, score) for score in scores]
     if None in differences:
         return []
+    both = entry.by_seed.keys() & other.by_seed.keys()
     ratios = (
         entry.cost.parameters / other.cost.parameters,
-        entry.forward_flops / other.forward_flops,
+        entry.flops_per_sequence / other.flops_per_sequence,
         entry.training_bytes / other.training_bytes,
-        np.mean(entry.seconds) / np.mean(other.seconds),
+        entry.mean_seconds(both) / other.mean_seconds(both),
     )
-    both = str(len(entry.by_seed.keys() & other.by_seed.keys()))
-    cells = [*(f"{ratio:.2f} x" for ratio in ratios), both] if costs else []
+    cells = [*(f"{ratio:.2f} x" for ratio in ratios), str(len(both))] if costs else []
     return [f"{entry.model} - {other.model}", *map(str, differences), *cells]
 
 
@@ -290,14 +301,14 @@ def save_tables(results: Results, grids: Sequence[Grid]) -> list[Path]:
 
 def _records(entry: Entry) -> Iterator[dict[str, object]]:
     """Of each trial all numbers."""
-    for trial, evaluation, seconds in zip(entry.trials, entry.evaluations, entry.seconds, strict=True):
+    for trial, evaluation in zip(entry.trials, entry.evaluations, strict=True):
         named = ((" ".join(str(part) for part in score if part is not None), score) for score in evaluation.scores)
         yield {
             "data": entry.data,
             "model": entry.model,
             "seed": trial.seed,
             "parameters": entry.cost.parameters,
-            "forward_flops": entry.forward_flops,
+            "forward_flops": entry.flops_per_sequence,
             "training_bytes": entry.training_bytes,
-            "training_seconds": seconds,
+            "training_seconds": entry.seconds[trial.seed],
         } | {name: evaluation.value(MODEL, score) for name, score in named}

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict
 from queue import SimpleQueue
-from types import FrameType
 
 import torch
 import yaml
 
-from msrnn.experiment.plan import Plan, Trial
+from msrnn.arguments import settings_from
+from msrnn.experiment.plan import Document, Plan, Trial, read_document
 from msrnn.files import written
 from msrnn.predictor import load
 from msrnn.rundir import RunDirectory
@@ -37,7 +38,7 @@ def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None]
 
     Raises:
         SettingsError: a trial has been begun with other settings.
-        StoppedError: SIGINT or SIGTERM stopped it; trainings have left checkpoints, and go on next time.
+        StoppedError: SIGINT, SIGTERM or SIGHUP stopped it; trainings have left checkpoints, and go on next time.
     """
     for trial in plan.trials:
         _check_recipe(trial)
@@ -45,17 +46,23 @@ def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None]
         _write_recipe(trial)
     missing = [trial for trial in plan.trials if not is_done(trial)]
     failed = []
-    workers = _Workers(min(jobs or max(1, torch.cuda.device_count()), max(1, len(missing))))
+    on_cpu = all(trial.document.get("device") == "cpu" for trial in missing)
+    default = 1 if on_cpu else max(1, torch.cuda.device_count())
+    workers = _Workers(min(jobs or default, max(1, len(missing))))
     with workers, ThreadPoolExecutor(workers.count) as pool:
         futures = {pool.submit(workers.do, trial): trial for trial in missing}
-        for done, future in enumerate(as_completed(futures), 1):
-            trial, (well, seconds) = futures[future], future.result()
-            if workers.told:
-                continue
-            if not well:
-                failed.append(trial)
-            ended = "trained and scored" if well else f"failed, see {trial.beside('.log')}"
-            tell(f"{done} of {len(missing)}: {trial.name}: {ended} ({seconds:.0f} s)")
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                trial, (problem, seconds) = futures[future], future.result()
+                if workers.told:
+                    continue
+                if problem:
+                    failed.append(trial)
+                ended = f"failed: {problem}" if problem else "trained and scored"
+                tell(f"{done} of {len(missing)}: {trial.name}: {ended} ({seconds:.0f} s)")
+        except BaseException:
+            workers.stop(signal.SIGTERM)  # else it would wait for all
+            raise
     if workers.told:
         told = signal.Signals(workers.told)
         raise StoppedError(told, f"{told.name}: what was trained is saved; give the same command to go on")
@@ -94,35 +101,42 @@ class _Workers:
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():  # no other hears signals
             numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-            self.before = {number: signal.signal(number, self._stop) for number in numbers}
+            heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # not under nohup
+            self.before = {number: signal.signal(number, lambda number, _: self.stop(number)) for number in heard}
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def _stop(self, number: int, _: FrameType | None) -> None:
-        again, self.told = bool(self.told), number
+    def stop(self, number: int) -> None:
+        """Let trainings end their step and leave checkpoints; a second SIGINT does not wait for that."""
+        at_once = self.told and number == signal.SIGINT
+        self.told = number
         for process in list(self.active):
-            process.send_signal(signal.SIGINT if again else signal.SIGTERM)  # after SIGTERM, SIGINT does not wait
+            process.send_signal(signal.SIGINT if at_once else signal.SIGTERM)  # after SIGTERM, SIGINT does not wait
 
-    def do(self, trial: Trial) -> tuple[bool, float]:
-        """Whether it went well, and how many seconds it took."""
+    def do(self, trial: Trial) -> tuple[str, float]:
+        """What went wrong, or nothing, and how many seconds it took."""
         place = self.places.get()
         start = time.monotonic()
-        run = str(trial.path)
+        run, device = str(trial.path), str(trial.document.get("device", "auto"))
         train = ["train", "--config", str(trial.beside(".yaml")), "--out", run, "--resume"]
         try:
-            well = all(self._run(command, trial, place) == 0 for command in (train, ["evaluate", run]))
+            for command in (train, ["evaluate", run, "--device", device]):
+                if self._run(command, trial, place):
+                    return f"see {trial.beside('.log')}", time.monotonic() - start
+        except OSError as error:
+            return f"it cannot be run ({error})", time.monotonic() - start
         finally:
             self.places.put(place)
-        return well, time.monotonic() - start
+        return "", time.monotonic() - start
 
     def _run(self, command: list[str], trial: Trial, place: int) -> int:
         """The exit status of `msrnn`."""
         if self.told:
             return 128 + self.told
         own = {name: value for name, value in os.environ.items() if not name.startswith(OF_A_LAUNCHER)}
-        own.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // self.count)))
+        own["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // self.count))
         if self.gpus:
             own["CUDA_VISIBLE_DEVICES"] = self.gpus[place % len(self.gpus)]
         with trial.beside(".log").open("ab") as log:
@@ -149,10 +163,14 @@ def _check_recipe(trial: Trial) -> None:
         SettingsError: it is another.
     """
     path = trial.beside(".yaml")
-    if path.exists() and fixed_on_resume(yaml.safe_load(path.read_text())) != fixed_on_resume(trial.document):
+    if path.exists() and _fixed(read_document(path)) != _fixed(trial.document):
         raise SettingsError(
             f"{path} is what was begun with, and differs: choose another --out, or remove it and {trial.path}"
         )
+
+
+def _fixed(document: Document) -> Document:
+    return fixed_on_resume(asdict(settings_from(document)))
 
 
 def _write_recipe(trial: Trial) -> None:

@@ -64,21 +64,17 @@ def plot_scores(
             lines.append((baseline, having, baseline, style))
     drawn = False
     for name, evaluation, model, style in lines:
-        step = evaluation.protocol["step_minutes"] or 1
         rows = [evaluation.row(model, score, lead) for lead in evaluation.leads]
-        leads = [lead * step for lead in evaluation.leads]
+        leads = evaluation.lead_times
         drawn = drawn or any(np.isfinite(row.value) for row in rows)
-        axes.plot(leads, [row.value for row in rows], label=_plain(name), marker="o", markersize=3, **style)
+        axes.plot(leads, [row.value for row in rows], label=plain_label(name), marker="o", markersize=3, **style)
         low, high = [row.low for row in rows], [row.high for row in rows]
         if len(leads) == 1:
             axes.vlines(leads, low, high, color=style["color"], alpha=0.5)
         axes.fill_between(leads, low, high, color=style["color"], alpha=0.18, linewidth=0)
     if not drawn:
         return None
-    first = next(iter(evaluations.values()))
-    axes.set_xlabel("lead time, minutes" if first.protocol["step_minutes"] else "lead time, frames")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 1.5, 2, 3, 5, 6, 10]))
-    axes.set_title(first.name(score) + better(score), fontsize=10)
+    label_lead_times(axes, next(iter(evaluations.values())), score)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return figure
 
@@ -103,7 +99,7 @@ def plot_training(runs: Mapping[str, Metrics], colours: Mapping[str, str] | None
         axes.set_yscale("log")
         for name, lines in runs.items():
             points = [(line["step"], line[key]) for line in lines if key in line]
-            label = _plain(name) if column == 0 else None
+            label = plain_label(name) if column == 0 else None
             axes.plot(*np.reshape(points, (-1, 2)).T, ".-", color=colours[name], label=label)
         if not any(key in line for lines in runs.values() for line in lines):
             axes.text(0.5, 0.5, "none logged yet", transform=axes.transAxes, ha="center")
@@ -169,7 +165,7 @@ def _axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _plain(name: str) -> str:
+def plain_label(name: str) -> str:
     """A name as a label: no formula, and not hidden."""
     return name.replace("$", r"\$").lstrip("_") or "run"
 
@@ -178,6 +174,13 @@ def better(score: Score) -> str:
     """What to look for in a score, in brackets."""
     best = PERFECT.get(score.name, np.inf if score.name == "psnr" else np.nan)
     return {0.0: " (lower is better)", 1.0: " (higher is better)", np.inf: " (higher is better)"}.get(best, "")
+
+
+def label_lead_times(axes: Axes, evaluation: Evaluation, score: Score) -> None:
+    """Axes of a score against `lead_times`."""
+    axes.set_xlabel("lead time, minutes" if evaluation.protocol["step_minutes"] else "lead time, frames")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 1.5, 2, 3, 5, 6, 10]))
+    axes.set_title(evaluation.name(score) + better(score), fontsize=10)
 
 
 def tidy(axes: Axes) -> None:

@@ -83,6 +83,12 @@ class Evaluation:
         return leads
 
     @property
+    def lead_times(self) -> list[float]:
+        """`leads` in minutes, if the step of the data is known, else in frames."""
+        step: float | None = self.protocol["step_minutes"]
+        return [lead * (step or 1) for lead in self.leads]
+
+    @property
     def scores(self) -> list[Score]:
         """Which there are."""
         return list(dict.fromkeys(Score(*row[1:4]) for row in self.rows))

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
-from msrnn.analysis.cost import Cost, Workload, fastest_that_fits, ways_to_fit
+from msrnn.analysis.cost import fastest_that_fits, ways_to_fit
 from msrnn.data import Data, open_data
 from msrnn.device import find_device, free_memory, lay_out
 from msrnn.quantities import said
-from msrnn.rundir import RunDirectory, build_model
+from msrnn.rundir import RunDirectory
 from msrnn.settings import Memory, RunSettings, SettingsError
 from msrnn.training.callbacks import (
     AtomicCheckpoints,
@@ -32,6 +31,7 @@ from msrnn.training.callbacks import (
     TrainingBar,
     ValidationLines,
 )
+from msrnn.training.cost import cost_of, workload_of
 from msrnn.training.loading import Process, evaluation_loader, training_loader
 from msrnn.training.module import MONITOR, Training
 from msrnn.training.processes import Processes, environment, find_processes
@@ -160,10 +160,7 @@ def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, p
     Raises:
         SettingsError: none fits; the message says what would.
     """
-    _, channels, height, width = sequence
-    batch = settings.batch_size // (settings.accumulate * processes)
-    work = Workload((height, width), settings.context, settings.horizon, batch, settings.precision)
-    cost = Cost(partial(build_model, replace(settings.model, memory="keep"), channels), work)
+    cost = cost_of(settings.model, sequence[1], workload_of(settings, sequence, processes))
     available = free_memory(device)
     mode = fastest_that_fits(cost, available)
     if mode is None:
