@@ -68,7 +68,32 @@ def test_a_plan(tmp_path):
     assert (settings.seed, settings.context, settings.model.skips, settings.model.kernel_size) == (3, 2, "none", 5)
     assert tuple(settings.data.digits.speed) == (0.01, 0.02)
     assert settings.data.epoch_samples == 20
-    assert trial.path == tmp_path / "out" / "slow" / "bare" / "seed-3"
+    assert (trial.path.parent.parent, trial.path.name) == (tmp_path / "out" / "trials", "seed-3")
+    assert len({trial.path for trial in plan.trials}) == 6
+    assert plan.folder == tmp_path / "out" / "table"
+
+
+def test_trials_are_known_by_their_settings(tmp_path):
+    """Whatever the table calls them, and wherever they are computed; what is a default may be said."""
+
+    def path(settings, model):
+        return (
+            read_plan(write(tmp_path, settings=SETTINGS | settings, models=[model], seeds=[0]), tmp_path).trials[0].path
+        )
+
+    same = path({}, "convlstm")
+    assert path({"workers": 2, "device": "auto"}, {"label": "other", "name": "convlstm", "memory": "step"}) == same
+    assert path({"clip": 10.0}, {"name": "convlstm", "kernel_size": 3}) == same
+    others = [
+        path({"epochs": 3}, "convlstm"),
+        path({"data": {"digits": {"size": [16, 16], "digit_size": 9}}}, "convlstm"),
+        path({}, {"name": "convlstm", "scales": [1, 2]}),
+        path({}, {"name": "trajgru", "options": {"links": 5}}),
+        path({}, {"name": "trajgru", "options": {"links": 6}}),
+        path({}, "ms-convlstm"),
+    ]
+    assert len({same, *others}) == 7
+    assert same.parent.name.startswith("convlstm-")
 
 
 @pytest.mark.parametrize(
@@ -408,20 +433,20 @@ def test_an_experiment(tmp_path, capfd):
     assert "ms-convlstm - convlstm" in said.out
     runs = sorted(path.parent for path in out.rglob("settings.yaml"))
     assert len(runs) == 4
-    rows = list(csv.DictReader((out / "table.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((out / "table" / "table.csv").read_text().splitlines()))
     assert [(row["model"], row["seed"]) for row in rows] == [(m, s) for m in TABLE["models"] for s in "01"]
     for row in rows:
-        run = RunDirectory(out / "moving-mnist" / row["model"] / f"seed-{row['seed']}")
+        run = RunDirectory(Path(row["run"]))
         assert float(row["mse"]) == Evaluation.load(run.scores).value(MODEL, "mse")
         assert float(row["training_seconds"]) > 0
     assert float(rows[2]["forward_flops"]) < float(rows[0]["forward_flops"])
-    report = (out / "report.md").read_text()
+    report = (out / "table" / "report.md").read_text()
     assert "### moving-mnist, differences" in report
     for name in ("lead-times", "memory", "forecasts", "receptive-fields"):
         assert f"(moving-mnist-{name}.png)" in report
-        assert (out / f"moving-mnist-{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert (out / "table.md").read_text().count("| ms-convlstm") == 2
-    assert r"\toprule" in (out / "table.tex").read_text()
+        assert (out / "table" / f"moving-mnist-{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "table" / "table.md").read_text().count("| ms-convlstm") == 2
+    assert r"\toprule" in (out / "table" / "table.tex").read_text()
 
     # what is done is left alone; what is missing is not
     scores = [RunDirectory(run).scores.with_suffix(".json") for run in runs]
@@ -439,12 +464,12 @@ def test_an_experiment(tmp_path, capfd):
     main(["experiment", str(table), "--out", str(out), "--device", "cpu"])
     assert capfd.readouterr().err.startswith("1 of 1: ")
 
-    # other settings are another experiment
-    write(tmp_path, settings=SETTINGS | {"epochs": 3})
-    with pytest.raises(SystemExit) as left:
-        main(["experiment", str(table), "--out", str(out)])
-    assert left.value.code == 2
-    assert "choose another --out" in capfd.readouterr().err
+    # another table has what it shares, and its own files
+    other = tmp_path / "other.yaml"
+    other.write_text(table.read_text())
+    main(["experiment", str(other), "--out", str(out), "--device", "cpu"])
+    assert " of " not in capfd.readouterr().err
+    assert (out / "other" / "table.csv").read_bytes() == (out / "table" / "table.csv").read_bytes()
 
 
 @pytest.mark.slow
@@ -456,26 +481,26 @@ def test_an_experiment_that_is_interrupted_goes_on(tmp_path):
     whole = start([*command, str(outs[0])])
     said, _ = whole.communicate(timeout=240)
     assert whole.returncode == 0, said
-    run = outs[1] / "moving-mnist" / "ms-convlstm" / "seed-0"
+    runs = [read_plan(table, out).trials[0].path for out in outs]
     process = start([*command, str(outs[1])])
-    while not (run / "metrics.jsonl").exists():
+    while not (runs[1] / "metrics.jsonl").exists():
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 143, said
     assert "give the same command to go on" in said
-    assert 0 < RunDirectory(run).progress().step < 200
+    assert 0 < RunDirectory(runs[1]).progress().step < 200
     again = start([*command, str(outs[1])])
     said, _ = again.communicate(timeout=240)
     assert again.returncode == 0, said
-    assert_same(run, outs[0] / "moving-mnist" / "ms-convlstm" / "seed-0")
+    assert_same(*runs)
 
 
 @pytest.mark.slow
 def test_a_trial_that_fails_is_said_and_the_others_go_on(tmp_path, capfd):
     table, out = write(tmp_path, seeds=[0]), tmp_path / "out"
-    in_the_way = out / "moving-mnist" / "convlstm" / "seed-0"
+    in_the_way = read_plan(table, out).trials[0].path
     in_the_way.mkdir(parents=True)
     (in_the_way / "notes.txt").write_text("mine")
     with pytest.raises(SystemExit) as left:

@@ -575,15 +575,16 @@ def _at_least_one(**values: int) -> None:
             raise SettingsError(f"--{name} {value}: at least 1")
 
 
-def experiment(table: str, out: str | None = None, jobs: int | None = None, device: Device = "auto") -> None:
+def experiment(table: str, out: str = "runs/experiments", jobs: int | None = None, device: Device = "auto") -> None:
     """Train and score models x data x seeds, and put them into a table and a report.
 
     What is done already is not done again: after an interruption the same command goes on. Leaves table.md, table.csv,
-    table.tex and report.md, and of every trial an ordinary run directory.
+    table.tex and report.md in a folder named after the table, and of every trial an ordinary run directory in trials/,
+    where other tables find it too.
 
     Args:
         table: The YAML file.
-        out: Where it all goes. Default: runs/ and the table's name.
+        out: Where it all goes.
         jobs: Trainings at a time. Default: one on each GPU, or one.
         device: Where forecasts of the report are computed.
     """
@@ -595,7 +596,7 @@ def experiment(table: str, out: str | None = None, jobs: int | None = None, devi
     from msrnn.experiment.running import run_missing
 
     with _telling("reading the table"):
-        plan = read_plan(Path(table), Path("runs") / Path(table).stem if out is None else Path(out))
+        plan = read_plan(Path(table), Path(out))
     failed = run_missing(plan, jobs, _say)
     with _telling("comparing"):
         results = collect(plan)

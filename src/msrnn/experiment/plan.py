@@ -1,6 +1,8 @@
 """What an experiment consists of: models x data x seeds, read from a YAML table."""
 
+import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +18,9 @@ from msrnn.cells.base import Cell
 from msrnn.data import open_data
 from msrnn.models import MODELS
 from msrnn.rundir import build_model
-from msrnn.settings import ModelSettings, RunSettings, SettingsError
+from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError
 from msrnn.training.cost import cost_of, workload_of
+from msrnn.training.run import fixed_on_resume
 
 KEYS = {"title", "recipe", "settings", "data", "models", "seeds"}
 OF_ROW = {"label", "against", "memory_of"}
@@ -59,13 +62,14 @@ class Plan:
     against: Mapping[str, str]
     """Which model each is compared with, for those that are."""
     folder: Path
+    """Of its tables and report."""
 
     def of(self, data: str, model: str) -> list[Trial]:
         """The trials of one row of the table."""
         return [trial for trial in self.trials if (trial.data, trial.model) == (data, model)]
 
 
-def read_plan(table: Path, folder: Path) -> Plan:
+def read_plan(table: Path, out: Path) -> Plan:
     """The experiment that a YAML table describes.
 
     Its keys: `title`; `recipe`, a path relative to the table, and `settings`, which are put over the recipe's; `data`,
@@ -76,19 +80,19 @@ def read_plan(table: Path, folder: Path) -> Plan:
 
     Args:
         table: the YAML file.
-        folder: where run directories are to be.
+        out: where all is to be: tables of the same folder share trials, which are known by their settings.
 
     Raises:
         SettingsError: something in it is not possible.
         OSError: it cannot be read.
     """
-    document = read_document(table)
+    document = _read(table)
     if unknown := document.keys() - KEYS:
         raise SettingsError(f"{table}: unknown {min(unknown, key=str)!r}; there are {', '.join(sorted(KEYS))}")
     recipe = document.get("recipe")
     if not isinstance(recipe, str | None):
         raise SettingsError(f"{table}: recipe must be a path, got {recipe!r}")
-    base = merged(read_document(table.parent / recipe) if recipe else {}, _mapping(table, document, "settings"))
+    base = merged(_read(table.parent / recipe) if recipe else {}, _mapping(table, document, "settings"))
     name = str(_mapping(table, base, "data").get("name", "moving-mnist"))
     places = _mapping(table, document, "data") or {re.sub(r"[^\w.+-]+", "-", Path(name).stem).strip("-.") or "data": {}}
     overs = {place: merged(base, _mapping(table, places, place)) for place in places}
@@ -105,10 +109,10 @@ def read_plan(table: Path, folder: Path) -> Plan:
         for row in rows:
             for seed in seeds:
                 one = settings[row.label] | {"seed": seed}
-                _checked(table, f"{row.label}, seed {seed}", one)
-                trials.append(Trial(place, row.label, seed, one, folder / place / row.label / f"seed-{seed}"))
+                known = _known_by(_checked(table, f"{row.label}, seed {seed}", one))
+                trials.append(Trial(place, row.label, seed, one, out / "trials" / known / f"seed-{seed}"))
     labels = tuple(row.label for row in rows)
-    return Plan(str(document.get("title", table.stem)), tuple(trials), tuple(places), labels, against, folder)
+    return Plan(str(document.get("title", table.stem)), tuple(trials), tuple(places), labels, against, out / table.stem)
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
@@ -134,13 +138,8 @@ def training_bytes(cost: Cost, model: ModelSettings) -> int:
     return cost.training_bytes("keep" if model.memory == "auto" else model.memory)
 
 
-def read_document(path: Path) -> Document:
-    """A YAML file, read as `--config` reads one.
-
-    Raises:
-        SettingsError: it is none.
-        OSError: it cannot be read.
-    """
+def _read(path: Path) -> Document:
+    """As `--config` is read."""
     try:
         document = get_loader("yaml")(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -261,6 +260,15 @@ def _checked(table: Path, what: str, document: Document) -> RunSettings:
     except SettingsError as error:
         raise SettingsError(f"{table}: {what}: {error}") from error
     return settings
+
+
+def _known_by(settings: RunSettings) -> str:
+    """The same for all seeds of a training: its model, and a number of what differs from the defaults."""
+    default = RunSettings(ModelSettings(settings.model.name), DataSettings())
+    common = fixed_on_resume(default)
+    own = fixed_on_resume(replace(settings, seed=default.seed))
+    differ = {name: value for name, value in own.items() if value != common.get(name)}
+    return f"{settings.model.name}-{zlib.crc32(json.dumps(differ, sort_keys=True).encode()):08x}"
 
 
 def _hidden_within(most: int, model: ModelSettings, channels: int, work: Workload) -> int | None:

@@ -283,6 +283,7 @@ def _compared(results: Results, entry: Entry, scores: Sequence[Score], costs: bo
 def save_tables(results: Results, grids: Sequence[Grid]) -> list[Path]:
     """Write table.md and table.tex of grids and, of every trial, table.csv into the experiment's folder."""
     folder = results.plan.folder
+    folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "table.md": "\n".join(grid.markdown() for grid in grids),
         "table.tex": "\n".join(grid.latex() for grid in grids),
@@ -307,6 +308,7 @@ def _records(entry: Entry) -> Iterator[dict[str, object]]:
             "data": entry.data,
             "model": entry.model,
             "seed": trial.seed,
+            "run": trial.path,
             "parameters": entry.cost.parameters,
             "forward_flops": entry.flops_per_sequence,
             "training_bytes": entry.training_bytes,

@@ -8,21 +8,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict
 from queue import SimpleQueue
 
 import torch
 import yaml
 
-from msrnn.arguments import settings_from
-from msrnn.experiment.plan import Document, Plan, Trial, read_document
+from msrnn.experiment.plan import Plan, Trial
 from msrnn.files import written
 from msrnn.predictor import load
 from msrnn.rundir import RunDirectory
 from msrnn.scores.evaluation import Evaluation
 from msrnn.settings import SettingsError
 from msrnn.training import StoppedError
-from msrnn.training.run import fixed_on_resume
 
 
 def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None] = lambda line: None) -> list[Trial]:
@@ -37,11 +34,8 @@ def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None]
         Trials that failed: what they said is in the file beside their run directory, `seed-0.log`.
 
     Raises:
-        SettingsError: a trial has been begun with other settings.
         StoppedError: SIGINT, SIGTERM or SIGHUP stopped it; trainings have left checkpoints, and go on next time.
     """
-    for trial in plan.trials:
-        _check_recipe(trial)
     for trial in plan.trials:
         _write_recipe(trial)
     missing = [trial for trial in plan.trials if not is_done(trial)]
@@ -154,23 +148,6 @@ class _Workers:
         code = process.wait()
         self.active.discard(process)
         return code
-
-
-def _check_recipe(trial: Trial) -> None:
-    """What is beside the run directory must be the same training.
-
-    Raises:
-        SettingsError: it is another.
-    """
-    path = trial.beside(".yaml")
-    if path.exists() and _fixed(read_document(path)) != _fixed(trial.document):
-        raise SettingsError(
-            f"{path} is what was begun with, and differs: choose another --out, or remove it and {trial.path}"
-        )
-
-
-def _fixed(document: Document) -> Document:
-    return fixed_on_resume(asdict(settings_from(document)))
 
 
 def _write_recipe(trial: Trial) -> None:

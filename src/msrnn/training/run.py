@@ -4,7 +4,7 @@ import errno
 import logging
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -188,21 +188,27 @@ def _resumed_step(directory: RunDirectory, settings: RunSettings, data: Data) ->
     return progress.step
 
 
-def fixed_on_resume(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Of settings grouped as in a recipe those that `--resume` cannot change, by their names with groups."""
-    flat: dict[str, Any] = {}
+def fixed_on_resume(settings: RunSettings) -> dict[str, Any]:
+    """Those that `--resume` cannot change, by their names on the command line."""
+    return {name: value for name, value in _flat(asdict(settings)) if name not in FREE_ON_RESUME}
+
+
+def _flat(settings: Mapping[str, Any], group: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in settings.items():
-        flat |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {name: value}
-    return {name: value for name, value in flat.items() if name not in FREE_ON_RESUME}
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{group}{name}.")
+        else:
+            yield f"{group}{name}", value
 
 
 def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
     """What a training depends on must be as it was."""
-    before = fixed_on_resume(asdict(directory.settings()))
-    for name, value in fixed_on_resume(asdict(settings)).items():
-        if before[name] != value:
+    before, now = fixed_on_resume(directory.settings()), fixed_on_resume(settings)
+    for name in before | now:
+        was, given = (values.get(name, "not given") for values in (before, now))
+        if was != given:
             raise SettingsError(
-                f"--resume cannot change {name}: it is {before[name]} in {directory.path}, {value} was given; "
+                f"--resume cannot change {name}: it is {was} in {directory.path}, {given} was given; "
                 "train into a new --out, with --init-from for the same weights"
             )
 
