@@ -10,6 +10,7 @@ from msrnn.arguments import settings_from
 from msrnn.cli import main
 from msrnn.evaluation import Evaluation
 from msrnn.rundir import RunDirectory, build_model
+from msrnn.settings import DigitsSettings
 from named_files import write_germany, write_kth, write_taxibj
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -20,6 +21,12 @@ WRITE = {
 }
 PAPER = {"moving-mnist": (10, 10, 20), "kth": (10, 10, 20), "taxibj": (4, 4, 20), "germany": (5, 5, 16)}
 """Frames given, frames forecast, epochs (MS-RNN, arXiv 2206.03010, section 4)."""
+PAPER_DATA = {
+    "moving-mnist": {"digits": DigitsSettings(size=(64, 64), digit_size=28, number=2), "epoch_samples": 10000},
+    "kth": {"frame_size": (88, 88), "actions": ("walking", "jogging", "running")},
+    "taxibj": {"frame_size": None},  # 32x32 in the files
+    "germany": {"frame_size": (124, 124), "z_r": "dwd"},
+}
 
 
 def recipe(name):
@@ -34,7 +41,9 @@ def test_they_have_the_papers_settings_for_every_model(of, name):
     settings = settings_from(document)
     assert (settings.context, settings.horizon, settings.epochs) == PAPER[of]
     assert (settings.batch_size, settings.learning_rate, settings.loss) == (4, 3e-4, "paper")
+    assert (settings.schedule, settings.warmup, settings.sampling, settings.precision) == ("constant", 0, None, "32")
     assert (settings.model.hidden_channels, settings.model.kernel_size) == (64, 3)
+    assert {name: getattr(settings.data, name) for name in PAPER_DATA[of]} == PAPER_DATA[of]
     with torch.device("meta"):
         assert len(build_model(settings.model, 1).pyramid.cells) == 6
 
