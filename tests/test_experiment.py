@@ -507,7 +507,7 @@ def test_a_trial_that_fails_is_said_and_the_others_go_on(tmp_path, capfd):
         main(["experiment", str(table), "--out", str(out)])
     assert left.value.code == 1
     said = capfd.readouterr()
-    assert "convlstm on moving-mnist, seed 0: failed, see" in said.err
+    assert "convlstm on moving-mnist, seed 0: failed: see" in said.err
     assert "exists: choose another --out" in in_the_way.with_name("seed-0.log").read_text()
     assert "ms-convlstm" in said.out
     assert (in_the_way / "notes.txt").read_text() == "mine"
