@@ -440,6 +440,8 @@ def test_an_experiment(tmp_path, capfd):
         assert float(row["mse"]) == Evaluation.load(run.scores).value(MODEL, "mse")
         assert float(row["training_seconds"]) > 0
     assert float(rows[2]["forward_flops"]) < float(rows[0]["forward_flops"])
+    shown = (out / "table" / "table.md").read_text().splitlines()[4].split(" | ")
+    assert float(shown[-2]) == pytest.approx(sum(float(row["training_seconds"]) for row in rows[:2]) / 120, rel=0.01)
     report = (out / "table" / "report.md").read_text()
     assert "### moving-mnist, differences" in report
     for name in ("lead-times", "memory", "forecasts", "receptive-fields"):
