@@ -11,7 +11,7 @@ from PIL import Image
 
 import formats
 from formats import rain, times
-from msrnn.data.archive import open_archive, step_between
+from msrnn.data.archive import Reading, open_archive, step_between
 from msrnn.data.readers import make_reader, recognise
 from msrnn.data.readers.base import DataError
 from msrnn.data.readers.times import time_in_name, times_from
@@ -427,11 +427,31 @@ def test_times_that_are_none_or_too_few(tmp_path):
     fails(tmp_path / "rain.h5", f"has {len(RAIN)} frames and {len(RAIN) - 1} in time")
 
 
-def test_units_and_interval_that_nothing_else_says(tmp_path):
+def read_like(path, *like, **said):
+    first = open_archive(path, like=Reading(*like), **said).sequences[0]
+    return float(first.max()), first.attrs["units"], first.attrs.get("interval_minutes")
+
+
+def test_files_are_read_as_others_were(tmp_path):
+    """What was said of files of the same reader counts more than what a file says; of others, less."""
+    integers, sums = tmp_path / "integers.npy", tmp_path / "sums.nc"
+    np.save(integers, np.full((4, 8, 9), 3, np.uint16))
+    for reader in ("array", "netcdf", None):
+        assert read_like(integers, reader, "mm/h", None) == (3, "mm/h", None)
+    assert read_like(integers, "array", None, None) == (pytest.approx(3 / 65535), "1", None)
+    assert read_like(integers, "array", "mm/h", None, units="1") == (pytest.approx(3 / 65535), "1", None)
+    formats.dataset(np.full((4, 8, 9), 3), "mm", interval_minutes=5.0).to_netcdf(sums, engine="h5netcdf")
+    assert read_like(sums, "netcdf", "mm/h", None) == (3, "mm/h", None)
+    assert read_like(sums, "netcdf", "mm", 10) == (3, "mm", 10)
+    assert read_like(sums, "netcdf", "mm/h", None, units="mm") == (3, "mm", 5)
+    assert read_like(sums, "array", "mm/h", 10) == (3, "mm", 5)
+    formats.dataset(np.full((4, 8, 9), 3), "mm").to_netcdf(tmp_path / "vague.nc", engine="h5netcdf")
+    assert read_like(tmp_path / "vague.nc", "array", None, 10) == (3, "mm", 10)
+
+
+def test_an_interval_that_nothing_says(tmp_path):
     formats.dataset(RAIN, "mm").to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     fails(tmp_path / "rain.nc", "its units are mm, and nothing says of which interval")
-    (sequence,) = open_archive(tmp_path / "rain.nc", otherwise=("mm/h", 5.0)).sequences
-    assert (sequence.attrs["units"], sequence.attrs["interval_minutes"]) == ("mm", 5)
     with pytest.raises(SettingsError, match="--interval-minutes -5: must be positive"):
         open_archive(tmp_path / "rain.nc", interval_minutes=-5.0)
     (tmp_path / "empty.tar").mkdir()

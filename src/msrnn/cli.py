@@ -298,8 +298,8 @@ def predict(
         horizon: Frames to predict. Default: as in training.
         reader: Reader of the files. Default: that of the training's files, or by the first file's content.
         reader_options: Options of the reader, as KEY=VALUE.
-        units: Units of the numbers. Default: what the files say.
-        interval_minutes: Interval of units mm. Default: what the files say.
+        units: Units of the numbers. Default: as in training for files of the same format; else what the files say.
+        interval_minutes: Interval of units mm. Default: likewise.
         device: Where to compute.
         overwrite: Replace the output if it exists.
         skip_bad: Leave out files that cannot be used.

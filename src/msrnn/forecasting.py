@@ -11,7 +11,8 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from msrnn.data.archive import Archive, find_files, open_archive
+from msrnn.data.archive import Archive, Reading, find_files, open_archive
+from msrnn.data.field import Field
 from msrnn.data.readers import READERS, recognise
 from msrnn.data.readers.arrays import load_array
 from msrnn.data.store import save_sequences
@@ -36,19 +37,17 @@ class Source:
     interval_minutes: float | None = None
     skip_bad: bool = False
 
-    def open(self, data: DataSettings) -> Archive:
-        """The sequences; units that the files do not say, and a reader that is not named, are those of `data`.
+    def open(self, data: DataSettings, field: Field) -> Archive:
+        """The sequences, read as the training's files were read, whose settings and frames these are.
 
         Raises:
             SettingsError: a file is missing or cannot be used.
         """
         reader = self.reader or data.reader or self._reader_of(data.name)
         options = self.reader_options or (data.reader_options if reader == data.reader else {})
-        otherwise = (data.units, data.interval_minutes)
+        like = Reading(field.reader, data.units, data.interval_minutes)
         with _named("--input"):
-            return open_archive(
-                self.files, reader, options, self.units, self.interval_minutes, self.skip_bad, otherwise
-            )
+            return open_archive(self.files, reader, options, self.units, self.interval_minutes, self.skip_bad, like)
 
     def _reader_of(self, name: str) -> str | None:
         """TaxiBJ and RY have readers of their own for HDF5."""
@@ -76,7 +75,7 @@ def predict_file(
         if value is not None and value < 1:
             raise SettingsError(f"--{name} {value}: at least 1 frame")
     predictor = load(run, device)
-    archive = source.open(predictor.settings.data)
+    archive = source.open(predictor.settings.data, predictor.field)
     wanted = predictor.settings.context if context is None else context
     given = [_last(archive, number, wanted) for number in range(len(archive.sequences))]
     with _named(f"--input {' '.join(source.files[:1])}"):

@@ -158,6 +158,15 @@ def frame_statistics(frame: np.ndarray, units: str, interval: float | None, path
     return values.size / frame.size, wet, float(values.min()), float(values.max())
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How files were read: by which reader, and what was said of their units."""
+
+    reader: str | None
+    units: str | None
+    interval_minutes: float | None
+
+
 def open_archive(
     where: str | Path | Sequence[str | Path],
     reader: str | None = None,
@@ -165,7 +174,7 @@ def open_archive(
     units: str | None = None,
     interval_minutes: float | None = None,
     skip_bad: bool = False,
-    otherwise: tuple[str | None, float | None] = (None, None),
+    like: Reading | None = None,
 ) -> Archive:
     """Sequences from a file, a folder, a pattern such as "radar/*.h5", or several of these.
 
@@ -179,7 +188,7 @@ def open_archive(
         units: one of `units.UNITS`; by default what the files say.
         interval_minutes: of units mm; by default what the files say.
         skip_bad: leave out what cannot be used, and list it in `Archive.skipped`.
-        otherwise: units and interval, if neither the files nor the arguments above say them.
+        like: how other files were read: those of the same reader are read likewise, others where they say nothing.
 
     Raises:
         DataError: a file is missing or cannot be used.
@@ -193,6 +202,8 @@ def open_archive(
     if not files and not skipped:
         raise DataError("no file", where, "nothing is in it", "name a file, a folder or a quoted pattern")
     name = reader or _recognised(files)
+    if like is not None and like.reader == name:
+        units, interval_minutes = units or like.units, interval_minutes or like.interval_minutes
     options = dict(options or {})
     if units is not None and name in READERS and "units" in signature(READERS[name]).parameters:
         options.setdefault("units", units)
@@ -200,8 +211,16 @@ def open_archive(
     parts, headers = _headers(chosen, files, note)
     if not parts:
         raise skipped[0]
-    said, default = (units, interval_minutes), otherwise
-    headers = [_completed(part.path, header, said, default) for part, header in zip(parts, headers, strict=True)]
+    if (
+        like is not None
+        and like.units is not None
+        and units is None
+        and all(header.units is None for header in headers)
+    ):
+        return open_archive(where, name, options, like.units, interval_minutes, skip_bad, like)
+    interval = like.interval_minutes if like is not None else None
+    said = units, interval_minutes
+    headers = [_completed(part.path, header, said, interval) for part, header in zip(parts, headers, strict=True)]
     parts, headers = _of_one_grid(parts, headers, note)
     archive = Archive([], [], chosen.name, headers[0].largest, skip_bad, skipped)
     statistics = []
@@ -323,14 +342,14 @@ Said = tuple[str | None, float | None]
 """Units, and interval in minutes."""
 
 
-def _completed(path: Path, header: Header, said: Said, otherwise: Said) -> Header:
-    """A header with what the user said, or, where nobody did, what is said otherwise.
+def _completed(path: Path, header: Header, said: Said, otherwise: float | None) -> Header:
+    """A header with what the user said, or, where nobody says the interval, another one.
 
     Raises:
         DataError: units of mm are without an interval.
     """
-    units = said[0] or header.units or otherwise[0]
-    interval = said[1] or header.interval_minutes or otherwise[1]
+    units = said[0] or header.units
+    interval = said[1] or header.interval_minutes or otherwise
     if units == "mm" and interval is None:
         fix = "say it with --interval-minutes, e.g. 5"
         raise DataError("no interval", path, "its units are mm, and nothing says of which interval", fix)

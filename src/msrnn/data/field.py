@@ -46,6 +46,8 @@ class Field:
     """From pixel to pixel along y and x, in metres or the coordinates' own units; None: not known."""
     names: tuple[str, ...] | None = None
     """Of the channels; None: they have none."""
+    reader: str | None = None
+    """By which the files were read; None: there are none."""
 
     def __post_init__(self) -> None:
         if self.units not in UNITS:

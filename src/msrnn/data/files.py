@@ -178,7 +178,7 @@ class FileData:
         smallest, largest = float(values[:, _SMALLEST].min()), float(values[:, _LARGEST].max())
         step = self.step / MINUTE_NS if self.archive.timed else None
         z_r = Z_R[settings.z_r] if isinstance(settings.z_r, str) else settings.z_r
-        field = Field.of_sequence(first, step, self.size, z_r=z_r, fill=settings.fill)
+        field = Field.of_sequence(first, step, self.size, z_r=z_r, fill=settings.fill, reader=self.archive.reader)
         return fitted(field, settings.normalisation, smallest, largest)
 
 
