@@ -1,4 +1,10 @@
-"""Agreement with the released code's vectors. `python tests/parity.py` prints it for every model as a table."""
+"""Agreement with the released code: `MSRNN_REFERENCE_VECTORS=FOLDER python tests/parity.py` prints it as a table.
+
+FOLDER holds a file for each model (ConvLSTM.safetensors, MS-ConvLSTM.safetensors, ...; MS-ConvLSTM-WO-Skip, -UNet3+ and
+-FC for other skips), made with the released code: `frames` (batch, time, channel, y, x), its `predictions`, the paper's
+`loss`, its weights under the names they have there as `weights/...`, gradients of that loss as `grads/...`; among the
+metadata `preciplstm_window`. The warps of TrajGRU and MotionRNN were mended first (README.md).
+"""
 
 import json
 import os

@@ -196,7 +196,7 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         (["predict", run, "--input", nothing, *output], "there is no such file"),
         (["predict", run, "--input", run / "settings.yaml", *output], "is no format that is known by its content"),
         (["predict", run, "--input", frames, *output, "--horizon", "0"], "at least 1 frame"),
-        (["predict", run, "--input", frames, "--output", tmp_path / "out.mov"], ".npy or .gif or .mp4"),
+        (["predict", run, "--input", frames, "--output", tmp_path / "out.mov"], ".npy or .png or .gif or .mp4"),
         (["predict", run, "--input", frames, "--output", "/proc/nothing/out.npy"], "cannot be written"),
         (["predict", nothing, "--input", frames, *output], "no run directory"),
     ]:  # fmt: skip

@@ -14,6 +14,7 @@ import formats
 import msrnn
 from msrnn.cli import main
 from msrnn.data.archive import open_archive
+from msrnn.report import colours
 from test_cli import refused
 
 COUNT, MISSING = 40, np.s_[:, :4, :5]
@@ -102,12 +103,18 @@ def test_predict_from_files(run, radar, tmp_path, capsys, suffix):
     np.testing.assert_array_equal(sequence.values, forecast.values)
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+@pytest.mark.parametrize("suffix", [".gif", ".mp4", ".png"])
 def test_predict_in_radar_colours(run, radar, tmp_path, suffix):
     output = tmp_path / f"forecast{suffix}"
     main(["predict", str(run), "--input", str(radar), "--output", str(output), "--device=cpu"])
     if suffix == ".mp4":
         assert open_archive(output).sequences[0].shape[0] == 5
+        return
+    if suffix == ".png":
+        pixels = Image.open(output).convert("RGB")
+        counts = {colour: count for count, colour in pixels.getcolors(pixels.width * pixels.height)}
+        assert counts[colours.MISSING] > 2000  # five frames have a corner of it, the legend a patch of some hundreds
+        assert counts[colours.DRY] > pixels.width * pixels.height // 10
         return
     with Image.open(output) as image:
         assert image.n_frames == 5

@@ -108,7 +108,8 @@ def add_data_overrides(parser: Parser) -> None:
     for action in parser._actions:
         if action.dest.startswith("data."):
             action.default = SUPPRESS
-            action.help = f"{action.help} Default: as in training."
+            said, _, _ = str(action.help).partition(" Default: ")
+            action.help = f"{said} Default: as in training."
     _name_groups(parser)
 
 

@@ -220,8 +220,8 @@ def evaluate(
         split: Which sequences.
         protocol: forecast: the frames after the context, clipped to the valid range; paper: all but the first, those
             of the context forecast from true ones, not clipped, as MS-RNN's released code does.
-        baselines: Of persistence, constant (the best constant image), extrapolation, and directories of earlier runs;
-            besides persistence and, for rain, extrapolation, else constant.
+        baselines: Further ones: constant (the best constant image), extrapolation, directories of earlier runs.
+            Persistence is there always, and for rain extrapolation, for other data constant.
         thresholds: An event is a pixel at or above it, in mm/h for rain, else in the data's units. Default: 0.5 2 5 10
             30 for rain, none for other data.
         windows: Edges of the windows of the fractions skill score, in pixels.
@@ -293,7 +293,7 @@ def predict(
     Args:
         run: The run directory.
         input: What to forecast from; its last frames are the context.
-        output: The forecast: .nc or .zarr (with coordinates, times and units), .npy, .gif or .mp4 (context, forecast).
+        output: The forecast: .nc or .zarr (with coordinates, times and units), .npy; with the context .gif, .mp4, .png.
         context: How many of the last frames to use. Default: as in training.
         horizon: Frames to predict. Default: as in training.
         reader: Reader of the files. Default: that of the training's files, or by the first file's content.
@@ -566,7 +566,8 @@ def convert(
     for line in archive.skipped_lines:
         sys.stderr.write(f"skipped: {line}\n")
     frames = sum(map(len, archive.sequences))
-    sys.stderr.write(f"{to}: {frames} frames, {len(archive.skipped)} skipped; next: msrnn train --data {to}\n")
+    done = f"{to}: {frames} frames, {len(archive.skipped)} skipped"
+    sys.stderr.write(f"{done}; next: msrnn train --model ms-predrnn --data {to} --out runs/first\n")
 
 
 def _at_least_one(**values: int) -> None:

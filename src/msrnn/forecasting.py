@@ -18,12 +18,12 @@ from msrnn.data.readers.arrays import load_array
 from msrnn.data.store import save_sequences
 from msrnn.files import written
 from msrnn.predictor import Predictor, load
-from msrnn.report import animate
+from msrnn.report import animate, plot_frames, save_figure
 from msrnn.settings import NAMED_FILES, DataSettings, SettingsError
 
-SUFFIXES = (".nc", ".zarr", ".npy", ".gif", ".mp4")
+SUFFIXES = (".nc", ".zarr", ".npy", ".png", ".gif", ".mp4")
 SHOWN = 6
-"""So many sequences are shown in an animation."""
+"""So many sequences are shown in an animation or a picture."""
 
 
 @dataclass
@@ -131,7 +131,11 @@ def _write(
                 field.rates(frames) if field.is_rain else field.to_network(frames)[0].masked_fill(missing, torch.nan)
             )
             both.append(shown[:, 0].numpy())
-        animate(output, {"forecast": np.stack(both)}, context=len(given[0]), rain=field.is_rain)
+        if output.suffix == ".png":
+            labels = [f"sequence {number}" for number in range(1, len(both) + 1)] if len(both) > 1 else ["forecast"]
+            save_figure(plot_frames(dict(zip(labels, both, strict=True)), len(given[0]), field.is_rain), output)
+        else:
+            animate(output, {"forecast": np.stack(both)}, context=len(given[0]), rain=field.is_rain)
 
 
 def _as_array(archive: Archive, forecasts: list[xr.DataArray]) -> np.ndarray:

@@ -239,7 +239,7 @@ class RunSettings:
     warmup: float = 0.0
     """Share of the training in which the learning rate rises from 0."""
     clip: float = 10.0
-    """Largest gradient norm, times the pixels of a frame for losses that are sums over pixels: far above ordinary
+    """Largest gradient norm, times the numbers in a frame for losses that are sums over pixels: far above ordinary
     ones."""
     patience: int | None = None
     """Stop after so many validations without a better score."""
@@ -259,7 +259,7 @@ class RunSettings:
     workers: int = 0
     """Processes that make batches; 0: the training itself does, in turn."""
     seed: int = 0
-    """Of everything random."""
+    """Of everything random in training; held-out sequences do not depend on it."""
 
     def __post_init__(self) -> None:
         for name in ("context", "horizon", "batch_size", "accumulate"):

@@ -10,10 +10,11 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from msrnn.files import written
-from msrnn.report.colours import GREY, RAIN
+from msrnn.report.colours import GREY, MISSING, RAIN
 from msrnn.scores import PERFECT, Score
 from msrnn.scores.evaluation import CONSTANT, EXTRAPOLATION, MODEL, PERSISTENCE, Evaluation
 
@@ -115,13 +116,14 @@ def plot_frames(rows: Mapping[str, np.ndarray], context: int, rain: bool = False
     Args:
         rows: label to frames (time, y, x) in [0, 1], or in mm/h; all of the same shape.
         context: how many of the frames were given.
-        rain: frames are rain rates in mm/h, and get radar colours.
+        rain: frames are rain rates in mm/h, and get radar colours and a legend.
         columns: so many frames are shown, evenly spread.
     """
     scale = RAIN if rain else GREY
     length, height, width = next(iter(rows.values())).shape
     shown = np.unique(np.linspace(0, length - 1, min(columns, length)).round().astype(int))
-    figure = Figure(figsize=(1.25 * len(shown), 1.3 * len(rows) * height / width + 0.4), layout="constrained")
+    tall, legend = 1.3 * len(rows) * height / width + 0.4, (0.8, 2.2) if rain else (0, 0)
+    figure = Figure(figsize=(1.25 * len(shown) + legend[0], max(tall, legend[1])), layout="constrained")
     grid = figure.subplots(len(rows), len(shown), squeeze=False)
     for axes_row, (label, frames) in zip(grid, rows.items(), strict=True):
         for axes, number in zip(axes_row, shown, strict=True):
@@ -130,6 +132,12 @@ def plot_frames(rows: Mapping[str, np.ndarray], context: int, rain: bool = False
         axes_row[0].set_ylabel(label, fontsize=9)
     for axes, number in zip(grid[0], shown, strict=True):
         axes.set_title(f"given {number + 1}" if number < context else f"+{number - context + 1}", fontsize=9)
+    if rain:
+        marks = [*reversed(RAIN.legend[1:]), ("no data", MISSING)]
+        patches = [Patch(color="#{:02x}{:02x}{:02x}".format(*colour), label=label) for label, colour in marks]
+        figure.legend(
+            handles=patches, title=RAIN.units, loc="outside right upper", fontsize=7, title_fontsize=8, frameon=False
+        )
     return figure
 
 
