@@ -366,6 +366,17 @@ def test_a_trial_that_cannot_be_started_is_said(tmp_path, processes, monkeypatch
     assert all("failed: it cannot be run ([Errno 11] no more processes)" in line for line in told)
 
 
+@pytest.fixture
+def signals_are_heard():
+    """Also where the tests run in the background, and ignore some."""
+    wanted = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals_are_heard")
 @pytest.mark.parametrize(
     ("sent", "passed_on", "left"),
     [

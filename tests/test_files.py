@@ -241,7 +241,7 @@ def test_arrays_are_split_by_sequence(tmp_path):
     data = open_data(DataSettings(str(tmp_path / "frames.npy")), 3, 2, 0)
     sizes = {split: len(held_out(data, split)) for split in ("train", "validation", "test")}
     assert sizes == {"train": 7, "validation": 1, "test": 2}
-    assert data.field == Field()
+    assert data.field == Field(reader="array")
     rows = {split: {w.numpy().tobytes() for w in held_out(data, split)} for split in sizes}
     assert set.union(*rows.values()) == {one.tobytes() for one in values}
 
