@@ -194,7 +194,10 @@ def test_tables_are_read_as_recipes_are(tmp_path):
         ({"data": {2020: {}}}, "2020 is to be the name of a folder"),
         ({"data": {"a": 5}}, "a must be settings by name"),
         ({"data": {"a": {"model": {"scales": [1, 2]}}}}, "settings of models stand under models"),
-        ({"settings": SETTINGS | {"horizon": None}}, "a setting is null"),
+        ({"settings": SETTINGS | {"horizon": None}}, "--horizon: null is no value for it"),
+        ({"settings": SETTINGS | {"data": {"digits": {"size": None}}}}, "--data.digits.size: null is no value"),
+        ({"models": ["convlstm", {"label": "again", "name": "convlstm", "memory": "step"}]}, "are the same training"),
+        ({"data": {"a": None, "b": {"workers": 2}}}, "convlstm on a, seed 0, and convlstm on b, seed 0 are the same"),
         ({"settings": SETTINGS | {"data": "moving-mnist"}}, "data must be settings by name"),
         ({"settings": SETTINGS | {"devices": 2}}, "a trial has one device"),
         (

@@ -4,8 +4,8 @@ import re
 import sys
 from argparse import SUPPRESS, HelpFormatter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any, NoReturn
+from dataclasses import fields, is_dataclass
+from typing import Any, NoReturn, cast, get_args, get_type_hints
 
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
@@ -200,8 +200,17 @@ def run_settings(parser: Parser, parsed: Namespace) -> RunSettings:
     Raises:
         SettingsError: a value is not possible.
     """
-    try:
-        values = vars(parser.instantiate(parsed))
-        return RunSettings(**{field.name: values[field.name] for field in fields(RunSettings)})
-    except TypeError as error:  # the parser lets null pass
-        raise SettingsError(f"a setting is null that must have a value: {error}") from error
+    _refuse_null(RunSettings, parsed)
+    values = vars(parser.instantiate(parsed))
+    return RunSettings(**{field.name: values[field.name] for field in fields(RunSettings)})
+
+
+def _refuse_null(kind: type[Any], values: Namespace, group: str = "") -> None:
+    """The parser lets null pass, whatever the type."""
+    hints = get_type_hints(kind)
+    for name in (field.name for field in fields(kind)):
+        hint, value = hints[name], values.get(name)
+        if is_dataclass(hint) and isinstance(value, Namespace):
+            _refuse_null(cast(type[Any], hint), value, f"{group}{name}.")
+        elif value is None and type(None) not in get_args(hint):
+            raise SettingsError(f"--{group}{name}: null is no value for it; leave it out for the default")

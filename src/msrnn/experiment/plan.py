@@ -111,6 +111,10 @@ def read_plan(table: Path, out: Path) -> Plan:
                 one = settings[row.label] | {"seed": seed}
                 known = _known_by(_checked(table, f"{row.label}, seed {seed}", one))
                 trials.append(Trial(place, row.label, seed, one, out / "trials" / known / f"seed-{seed}"))
+    first: dict[Path, Trial] = {}
+    for trial in trials:
+        if (same := first.setdefault(trial.path, trial)) is not trial:
+            raise SettingsError(f"{table}: {same.name}, and {trial.name} are the same training: leave one out")
     labels = tuple(row.label for row in rows)
     return Plan(str(document.get("title", table.stem)), tuple(trials), tuple(places), labels, against, out / table.stem)
 
