@@ -180,6 +180,7 @@ def test_tables_are_read_as_recipes_are(tmp_path):
         ({"models": [{"name": "convlstm", "memory_of": "convlstm"}]}, "refers to 'convlstm'"),
         ({"models": [{"name": "convlstm", "hiden": 3}]}, "hiden"),
         ({"models": [{"name": "ms-convlstm", "scales": [1, 3]}]}, "neighbouring scales"),
+        ({"models": [{"name": "ms-convlstm", "scales": 5}]}, "scales"),
         ({"settings": SETTINGS | {"epochs": -1}}, "epochs=-1"),
         ({"settings": 5}, "settings must be settings by name"),
         ({"recipe": "nothing.yaml"}, "nothing.yaml"),

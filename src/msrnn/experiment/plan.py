@@ -219,11 +219,13 @@ def _check_references(table: Path, rows: Sequence[_Row], against: Mapping[str, s
 
 def is_plain(model: Mapping[str, Any]) -> bool:
     """Whether a model's settings make a plain stack."""
-    return set(_scales(model)) == {1}
+    return all(scale == 1 for scale in _scales(model))
 
 
 def _scales(model: Mapping[str, Any]) -> Sequence[int]:
-    return model.get("scales") or MODELS[model["name"]].scales
+    """The model's own where it has a list; `_checked` says what is wrong with anything else."""
+    scales = model.get("scales")
+    return scales if isinstance(scales, list | tuple) else MODELS[model["name"]].scales
 
 
 def _against(row: _Row, rows: Sequence[_Row]) -> str | None:
@@ -280,7 +282,6 @@ def _hidden_within(most: int, model: ModelSettings, channels: int, work: Workloa
 
     A measurement takes seconds, and what is held grows almost in proportion to channels: a guess interpolates.
     """
-
     smaller = (replace(model, hidden_channels=size) for size in range(1, model.hidden_channels + 1))
     models = [one for one in smaller if _can_be_built(one)]
 
