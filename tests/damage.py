@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from msrnn.data.archive import open_archive
+from msrnn.data.archive import Reading, open_archive
 from msrnn.settings import SettingsError
 
 MEMORY, SECONDS = 4 << 30, 5
@@ -49,7 +49,7 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
 
 
 def read(path: Path, reader: str) -> None:
-    archive = open_archive(path, reader, otherwise=("1", None))
+    archive = open_archive(path, reader, like=Reading(None, "1", None))
     archive.scan()
     for sequence in archive.sequences:
         values = sequence[: min(len(sequence), 20)].values

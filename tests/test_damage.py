@@ -80,7 +80,7 @@ def test_damaged_files_are_read_or_refused(tmp_path, reader, file_name):
     became = Counter(line.partition(" ")[2] for line in lines)
     unexpected = {text: times for text, times in became.items() if text not in ("read", "refused")}
     assert not unexpected, "\n".join(f"{times} x {text}" for text, times in unexpected.items())
-    assert done.returncode == 0, (done.returncode, lines[-1], done.stderr[-2000:])
+    assert done.returncode == 0, (done.returncode, lines[-1:], done.stderr[-2000:])
     assert became.total() == count
     assert became["refused"] > 0
     print(f"{reader} {file_name}: {dict(became)}")
