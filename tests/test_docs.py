@@ -34,6 +34,8 @@ def test_recipes(tmp_path, block):
         assert settings_from(document).model.name.startswith("ms-")
         return
     document["models"] = [model for model in document["models"] if "memory_of" not in model]  # needs the data
+    if "path" in document["settings"]["data"]:
+        document["settings"]["data"]["path"] = str(tmp_path)
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     table = tmp_path / "experiments" / "table.yaml"
     table.parent.mkdir()

@@ -5,6 +5,7 @@ import sys
 from argparse import SUPPRESS, HelpFormatter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from typing import Any, NoReturn, cast, get_args, get_type_hints
 
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
@@ -52,6 +53,12 @@ PLAIN_WORDS = (
 )
 """The parser's messages in the words of the command line."""
 
+UNKNOWN = re.compile(
+    r"(?:Option|(?:Group '(?P<group>\w+)'|Subcommand '(?P<command>\w+)') does not accept option) '(?P<name>[\w.]+)'"
+    r"(?: is not accepted|$)"
+)
+"""The parser's message of a setting that does not exist."""
+
 
 def _options(keys: str) -> str:
     """`train.out, train.model.name` as `--out, --model`."""
@@ -90,10 +97,18 @@ class Parser(ArgumentParser):
         line = " ".join(message.split()).removeprefix("error: ")
         for pattern, plain in PLAIN_WORDS:
             line = re.sub(pattern, plain, line)
+        line = UNKNOWN.sub(self._unknown, line)
         if self.exit_on_error:
             sys.stderr.write(f"msrnn: {line}\n")
             sys.exit(2)
         raise ArgumentError(None, line)
+
+    def _unknown(self, found: re.Match[str]) -> str:
+        commands = self._subcommands_action.choices if self._subcommands_action else {}
+        parser = commands.get(found["command"], self)
+        name = f"{found['group']}.{found['name']}" if found["group"] else found["name"]
+        close = get_close_matches(name, [action.dest for action in parser._actions], 1)
+        return f"there is no setting {name}" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def add_run_settings(parser: Parser) -> None:

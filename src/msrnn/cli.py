@@ -591,16 +591,21 @@ def experiment(table: str, out: str = "runs/experiments", jobs: int | None = Non
     """
     if jobs is not None:
         _at_least_one(jobs=jobs)
-    from msrnn.experiment.pictures import write_report
+    from msrnn.device import find_device
     from msrnn.experiment.plan import read_plan
+
+    find_device(device)
+    with _telling("reading the table"):
+        plan = read_plan(Path(table), Path(out))
+    from msrnn.experiment.pictures import write_report
     from msrnn.experiment.results import collect, grids_of, save_tables
     from msrnn.experiment.running import run_missing
 
-    with _telling("reading the table"):
-        plan = read_plan(Path(table), Path(out))
     failed = run_missing(plan, jobs, _say)
     with _telling("comparing"):
         results = collect(plan)
+        if not results.entries:
+            _leave(f"all of {len(plan.trials)} failed: see {failed[0].beside('.log')}", 1)
         grids = {data: grids_of(results, data) for data in plan.data}
         every = [grid for of_data in grids.values() for grid in of_data]
         files = [*save_tables(results, every), write_report(results, grids, device)]

@@ -251,22 +251,28 @@ def find_files(where: str | Path | Sequence[str | Path], note: Callable[[DataErr
         where = [where]
     found: list[Path] = []
     for one in where:
-        found += _expanded(Path(one).expanduser())
+        found += files_at(Path(one))
     return [inner for path in found for inner in (_unpacked_tar(path, note) if _is_tar(path) else [path])]
 
 
-def _expanded(path: Path) -> list[Path]:
+def files_at(path: Path) -> list[Path]:
+    """Files, and Zarr stores, in a folder or of a pattern, in natural order.
+
+    Raises:
+        DataError: there are none.
+    """
+    path = path.expanduser()
     if path.is_dir():
         if is_zarr(path):
             return [path]
         inside = [item for item in path.iterdir() if not item.name.startswith((".", "__"))]
-        return [file for item in sorted(inside, key=natural) for file in _expanded(item)]
+        return [file for item in sorted(inside, key=natural) for file in files_at(item)]
     if path.exists():
         return [path]
     if any(letter in str(path) for letter in "*?["):
         matches = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))), key=natural)
         if matches:
-            return [file for match in matches for file in _expanded(match)]
+            return [file for match in matches for file in files_at(match)]
         raise DataError("no file", path, "no file matches this pattern", "check it with ls")
     raise DataError("no file", path, "there is no such file or folder", "name a file, a folder or a quoted pattern")
 
@@ -290,7 +296,7 @@ def _unpacked_tar(path: Path, note: Callable[[DataError], None]) -> list[Path]:
     except (*READ_ERRORS, tarfile.TarError) as error:
         note(DataError("damaged file", path, f"cannot be unpacked ({error})", "fetch it again"))
         return []
-    return _expanded(folder)
+    return files_at(folder)
 
 
 def _recognised(files: Iterable[Path]) -> str:

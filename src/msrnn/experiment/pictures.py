@@ -64,7 +64,8 @@ def _figures(results: Results, data: str, device: str) -> Iterator[tuple[str, st
     if not entries:
         return
     main = [score for score in results.scores(data) if score.threshold is None][:4]
-    yield "lead-times", "Scores against lead time, means over seeds; dashed: plain stacks", _lead_times(entries, main)
+    what = "Scores against lead time, mean and range of the seeds; dashed: plain stacks"
+    yield "lead-times", what, _lead_times(entries, main)
     yield (
         "memory",
         "Memory of training against score; an arrow leads from what a model is compared with",
@@ -72,8 +73,15 @@ def _figures(results: Results, data: str, device: str) -> Iterator[tuple[str, st
     )
     predictors = {entry.model: load(entry.trials[0].path, device) for entry in entries}
     values = _first_sequence(predictors[entries[0].model])
-    yield "forecasts", "The first test sequence, and its forecasts", _forecasts(predictors, values)
-    what = "Effective receptive fields of the next frame; squares hold 50 % and 90 % of the influence"
+    yield (
+        "forecasts",
+        "The first test sequence, and forecasts of each model's first seed",
+        _forecasts(predictors, values),
+    )
+    what = (
+        "Effective receptive fields of the next frame, of each model's first seed: brightness is the logarithm of the "
+        "influence, squares hold 50 % and 90 % of it"
+    )
     yield "receptive-fields", what, _receptive_fields(predictors, values)
 
 
@@ -101,9 +109,11 @@ def _lead_times(entries: Sequence[Entry], scores: Sequence[Score]) -> Figure:
         tidy(axes)
         label_lead_times(axes, first, score)
         for entry in entries:
-            means = [np.mean([e.value(MODEL, score, lead) for e in entry.evaluations]) for lead in first.leads]
-            style = {"linestyle": "--" if _is_plain(entry) else "-", "color": colours[entry.model]}
-            axes.plot(first.lead_times, means, marker="o", markersize=3, label=plain_label(entry.model), **style)
+            seeds = np.array([[e.value(MODEL, score, lead) for lead in first.leads] for e in entry.evaluations])
+            colour, label = colours[entry.model], plain_label(entry.model)
+            style = "--" if _is_plain(entry) else "-"
+            axes.fill_between(first.lead_times, seeds.min(0), seeds.max(0), color=colour, alpha=0.15, linewidth=0)
+            axes.plot(first.lead_times, seeds.mean(0), style, color=colour, marker="o", markersize=3, label=label)
     lines = grid[0, 0].get_legend_handles_labels()
     figure.legend(*lines, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return figure
@@ -119,7 +129,8 @@ def _memory(results: Results, data: str, score: Score) -> Figure:
     for entry in entries:
         faces = "none" if _is_plain(entry) else colours[entry.model]
         axes.scatter(*points[entry.model], s=44, facecolors=faces, edgecolors=colours[entry.model], zorder=3)
-        axes.annotate(entry.model, points[entry.model], (0, 7), textcoords="offset points", ha="center", fontsize=8)
+        label = axes.annotate(entry.model, points[entry.model], (0, 7), textcoords="offset points", ha="center")
+        label.set(fontsize=8, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5}, zorder=4)
         if other := results.other(entry):
             arrow = {"arrowstyle": "->", "color": colours[entry.model], "alpha": 0.5, "shrinkA": 5, "shrinkB": 5}
             axes.annotate("", points[entry.model], points[other.model], arrowprops=arrow)
@@ -152,7 +163,7 @@ def _forecasts(predictors: Mapping[str, Predictor], values: Tensor) -> Figure:
 def _receptive_fields(predictors: Mapping[str, Predictor], values: Tensor) -> Figure:
     columns = min(4, len(predictors))
     rows = -(-len(predictors) // columns)
-    figure = Figure(figsize=(2.4 * columns, 2.9 * rows), layout="constrained")
+    figure = Figure(figsize=(2.4 * columns, 2.75 * rows), layout="constrained")
     for number, (model, predictor) in enumerate(predictors.items(), 1):
         frames, _ = predictor.field.to_network(central(values[None, : predictor.settings.context]))
         influence = effective(predictor.model, frames)

@@ -16,6 +16,7 @@ from msrnn.analysis.cost import Cost, Workload
 from msrnn.arguments import settings_from
 from msrnn.cells.base import Cell
 from msrnn.data import open_data
+from msrnn.data.archive import files_at
 from msrnn.models import MODELS
 from msrnn.rundir import build_model
 from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError
@@ -87,24 +88,29 @@ def read_plan(table: Path, out: Path) -> Plan:
         OSError: it cannot be read.
     """
     document = _read(table)
+    if out.exists() and not out.is_dir():
+        raise SettingsError(f"--out {out}: that is a file; name a folder")
     if unknown := document.keys() - KEYS:
         raise SettingsError(f"{table}: unknown {min(unknown, key=str)!r}; there are {', '.join(sorted(KEYS))}")
     recipe = document.get("recipe")
     if not isinstance(recipe, str | None):
         raise SettingsError(f"{table}: recipe must be a path, got {recipe!r}")
-    base = merged(_read(table.parent / recipe) if recipe else {}, _mapping(table, document, "settings"))
-    name = str(_mapping(table, base, "data").get("name", "moving-mnist"))
+    base = merged(_recipe(table, recipe) if recipe else {}, _mapping(table, document, "settings"))
+    name = str(_mapping(table, base, "data", "settings").get("name", "moving-mnist"))
     places = _mapping(table, document, "data") or {re.sub(r"[^\w.+-]+", "-", Path(name).stem).strip("-.") or "data": {}}
     overs = {place: merged(base, _mapping(table, places, place)) for place in places}
     if any("model" in (over or {}) for over in places.values()):
         raise SettingsError(f"{table}: settings of models stand under models, or settings, not under data")
+    if any("seed" in (over or {}) for over in places.values()):
+        raise SettingsError(f"{table}: seeds stand under seeds, not under data")
     rows = [_row(table, base, entry) for entry in _items(table, document, "models")]
-    seeds = _items(table, document, "seeds") if "seeds" in document else [0]
+    seeds = _items(table, document, "seeds") if "seeds" in document else [base.get("seed", 0)]
     _check_names(table, [row.label for row in rows], list(places), seeds)
     against = {row.label: other for row in rows if (other := _against(row, rows)) is not None}
     _check_references(table, rows, against)
     trials = []
     for place, over in overs.items():
+        _check_files(table, place, _checked(table, rows[0].label, over | {"model": rows[0].model}).data)
         settings = _settings(table, over, rows)
         for row in rows:
             for seed in seeds:
@@ -146,22 +152,37 @@ def _read(path: Path) -> Document:
     """As `--config` is read."""
     try:
         document = get_loader("yaml")(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is no YAML file: it is not text") from error
+    except yaml.MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SettingsError(f"{path}{where}: that is no YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
         raise SettingsError(f"{path} is no YAML file: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
-        raise SettingsError(f"{path}: expected settings by name")
+        raise SettingsError(f"{path}: {'expected settings by name' if document else 'it is empty'}")
     return document
 
 
-def _mapping(table: Path, document: Document, key: str) -> Document:
+def _recipe(table: Path, recipe: str) -> Document:
+    path = table.parent / recipe
+    if not path.is_file():
+        raise SettingsError(f"{table}: recipe {recipe}: there is no file {path}")
+    return _read(path)
+
+
+def _mapping(table: Path, document: Document, key: str, within: str = "") -> Document:
     value = document.get(key) or {}
     if not isinstance(value, dict):
-        raise SettingsError(f"{table}: {key} must be settings by name, got {value!r}")
+        place = f"{key} in {within}" if within else key
+        raise SettingsError(f"{table}: {place} must be settings by name, such as {{name: ...}}, got {value!r}")
     return value
 
 
 def _items(table: Path, document: Document, key: str) -> list[Any]:
-    value = document.get(key)
+    if key not in document:
+        raise SettingsError(f"{table}: it has no {key}")
+    value = document[key]
     if not isinstance(value, list) or not value:
         raise SettingsError(f"{table}: {key} must be a list, got {value!r}")
     return value
@@ -190,9 +211,13 @@ class _Row:
 
 def _row(table: Path, base: Document, entry: Any) -> _Row:
     own: Document = {"name": entry} if isinstance(entry, str) else entry
+    if isinstance(own, dict) and "name" not in own:
+        raise SettingsError(f"{table}: {entry!r} under models has no name of a model")
     if not isinstance(own, dict) or not isinstance(own.get("name"), str) or own["name"] not in MODELS:
         raise SettingsError(f"{table}: no model {entry!r}; choose from {', '.join(MODELS)}")
-    model = merged(_mapping(table, base, "model"), {key: value for key, value in own.items() if key not in OF_ROW})
+    model = merged(
+        _mapping(table, base, "model", "settings"), {key: value for key, value in own.items() if key not in OF_ROW}
+    )
     label: Any = own.get("label", own["name"])
     return _Row(label, model, own.get("memory_of"), own.get("against"), "against" in own)
 
@@ -264,8 +289,18 @@ def _checked(table: Path, what: str, document: Document) -> RunSettings:
         if (settings.devices or 1) * (settings.nodes or 1) > 1:
             raise SettingsError("devices and nodes: a trial has one device; --jobs is how many run at a time")
     except SettingsError as error:
-        raise SettingsError(f"{table}: {what}: {error}") from error
+        in_a_table = re.sub(r"(?<!\S)--(?=[a-z])", "", re.sub(r"(?<!\S)--(data|model) ", r"\1.name ", str(error)))
+        raise SettingsError(f"{table}: {what}: {in_a_table}") from error
     return settings
+
+
+def _check_files(table: Path, place: str, data: DataSettings) -> None:
+    """That there are any; what is wrong with them, training says."""
+    if data.name != "moving-mnist":
+        try:
+            files_at(Path(data.path or data.name))
+        except SettingsError as error:
+            raise SettingsError(f"{table}: {place}: {error}") from error
 
 
 def _known_by(settings: RunSettings) -> str:

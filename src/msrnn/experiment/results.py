@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,17 @@ class Difference(NamedTuple):
     """Of the interval; NaN: there is none."""
 
     def __str__(self) -> str:
-        between = "" if math.isnan(self.low) else f" [{short(self.low)}, {short(self.high)}]"
-        return f"{'+' * (self.value > 0)}{short(self.value)}{between}"
+        value, *bounds = _alike((self.value, self.low, self.high), (self.high - self.low) / 2)
+        between = "" if math.isnan(self.low) else f" [{', '.join(bounds)}]"
+        return f"{'+' * (self.value > 0)}{value}{between}"
+
+
+def _alike(numbers: Sequence[float], spread: float) -> list[str]:
+    """With as many decimals as two digits of the spread take, without the zero before the point."""
+    if not 0 < spread < math.inf:
+        return [short(number) for number in numbers]
+    decimals = max(0, 1 - math.floor(math.log10(spread)))
+    return [re.sub(r"^(-?)0\.", r"\1.", f"{number:.{decimals}f}") for number in numbers]
 
 
 @dataclass(frozen=True)
@@ -249,8 +259,11 @@ def _unit(results: Results, data: str) -> str:
 
 def _mean(values: Sequence[float]) -> str:
     """And the standard deviation over seeds."""
-    mean = short(float(np.mean(values)))
-    return mean if len(values) < 2 else f"{mean} \N{PLUS-MINUS SIGN} {short(float(np.std(values, ddof=1)))}"
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return short(mean)
+    deviation = float(np.std(values, ddof=1))
+    return " \N{PLUS-MINUS SIGN} ".join(_alike((mean, deviation), deviation))
 
 
 def _costs(entry: Entry) -> list[str]:

@@ -28,7 +28,7 @@ def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None]
     Args:
         plan: the experiment.
         jobs: so many at a time, on the GPUs in turn; by default one for each GPU, or one.
-        tell: gets a line for each trial that ends.
+        tell: gets lines: what is done, and for each trial one when it begins and one when it ends.
 
     Returns:
         Trials that failed: what they said is in the file beside their run directory, `seed-0.log`.
@@ -42,18 +42,21 @@ def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None]
     failed = []
     on_cpu = all(trial.document.get("device") == "cpu" for trial in missing)
     default = 1 if on_cpu else max(1, torch.cuda.device_count())
-    workers = _Workers(min(jobs or default, max(1, len(missing))))
+    workers = _Workers(min(jobs or default, max(1, len(missing))), tell)
+    ended = len(plan.trials) - len(missing)
+    tell(f"{ended} of {len(plan.trials)} trials are done")
     with workers, ThreadPoolExecutor(workers.count) as pool:
         futures = {pool.submit(workers.do, trial): trial for trial in missing}
         try:
-            for done, future in enumerate(as_completed(futures), 1):
+            for future in as_completed(futures):
                 trial, (problem, seconds) = futures[future], future.result()
                 if workers.told:
                     continue
+                ended += 1
                 if problem:
                     failed.append(trial)
-                ended = f"failed: {problem}" if problem else "trained and scored"
-                tell(f"{done} of {len(missing)}: {trial.name}: {ended} ({seconds:.0f} s)")
+                what = f"failed: {problem}" if problem else "trained and scored"
+                tell(f"{ended} of {len(plan.trials)}: {trial.name}: {what} ({seconds:.0f} s)")
         except BaseException:
             workers.stop(signal.SIGTERM)  # else it would wait for all
             raise
@@ -80,8 +83,9 @@ OF_A_LAUNCHER = ("SLURM_", "TORCHELASTIC_", "RANK", "LOCAL_", "WORLD_SIZE", "MAS
 class _Workers:
     """Runs `msrnn` for trials, at most `count` at a time, each on its share of the machine; ends when told to stop."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, tell: Callable[[str], None]) -> None:
         self.count = count
+        self.tell = tell
         self.told = 0
         """The signal."""
         self.places: SimpleQueue[int] = SimpleQueue()
@@ -111,6 +115,9 @@ class _Workers:
 
     def do(self, trial: Trial) -> tuple[str, float]:
         """What went wrong, or nothing, and how many seconds it took."""
+        begins = "goes on" if trial.path.exists() else "begins"
+        if not self.told:
+            self.tell(f"{trial.name}: {begins}, see {trial.beside('.log')}")
         place = self.places.get()
         start = time.monotonic()
         run, device = str(trial.path), str(trial.document.get("device", "auto"))
@@ -118,7 +125,7 @@ class _Workers:
         try:
             for command in (train, ["evaluate", run, "--device", device]):
                 if self._run(command, trial, place):
-                    return f"see {trial.beside('.log')}", time.monotonic() - start
+                    return f"{_last_words(trial)} (see {trial.beside('.log')})", time.monotonic() - start
         except OSError as error:
             return f"it cannot be run ({error})", time.monotonic() - start
         finally:
@@ -148,6 +155,12 @@ class _Workers:
         code = process.wait()
         self.active.discard(process)
         return code
+
+
+def _last_words(trial: Trial) -> str:
+    """Why it failed, as `msrnn` says it in its last line."""
+    lines = trial.beside(".log").read_text(errors="replace").splitlines()
+    return lines[-1].removeprefix("msrnn: ") if lines else "it said nothing"
 
 
 def _write_recipe(trial: Trial) -> None:

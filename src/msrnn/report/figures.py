@@ -110,7 +110,7 @@ def plot_training(runs: Mapping[str, Metrics], colours: Mapping[str, str] | None
     return figure
 
 
-def plot_frames(rows: Mapping[str, np.ndarray], context: int, rain: bool = False, columns: int = 8) -> Figure:
+def plot_frames(rows: Mapping[str, np.ndarray], context: int, rain: bool = False, columns: int = 10) -> Figure:
     """Strips of frames, a row for each entry, as papers show them.
 
     Args:
