@@ -115,7 +115,7 @@ def _lead_times(entries: Sequence[Entry], scores: Sequence[Score]) -> Figure:
             axes.fill_between(first.lead_times, seeds.min(0), seeds.max(0), color=colour, alpha=0.15, linewidth=0)
             axes.plot(first.lead_times, seeds.mean(0), style, color=colour, marker="o", markersize=3, label=label)
     lines = grid[0, 0].get_legend_handles_labels()
-    figure.legend(*lines, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    figure.legend(*lines, loc="outside lower center", ncols=min(4, -(-len(entries) // 2)), fontsize=8, frameon=False)
     return figure
 
 
@@ -126,14 +126,19 @@ def _memory(results: Results, data: str, score: Score) -> Figure:
     entries = results.of(data)
     colours = _colours(entries)
     points = {entry.model: (entry.training_bytes / 2**20, float(np.mean(entry.values(score)))) for entry in entries}
+    arrows = [(other.model, entry.model) for entry in entries if (other := results.other(entry))]
+    ends = [*arrows, *((to, start) for start, to in arrows)]
     for entry in entries:
-        faces = "none" if _is_plain(entry) else colours[entry.model]
-        axes.scatter(*points[entry.model], s=44, facecolors=faces, edgecolors=colours[entry.model], zorder=3)
-        label = axes.annotate(entry.model, points[entry.model], (0, 7), textcoords="offset points", ha="center")
-        label.set(fontsize=8, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5}, zorder=4)
-        if other := results.other(entry):
-            arrow = {"arrowstyle": "->", "color": colours[entry.model], "alpha": 0.5, "shrinkA": 5, "shrinkB": 5}
-            axes.annotate("", points[entry.model], points[other.model], arrowprops=arrow)
+        model, colour = entry.model, colours[entry.model]
+        axes.scatter(
+            *points[model], s=44, facecolors="none" if _is_plain(entry) else colour, edgecolors=colour, zorder=3
+        )
+        upwards = sum(points[to][1] - points[start][1] for start, to in ends if start == model) > 0
+        place = (0, -16) if upwards else (0, 7)  # where its arrows are not
+        axes.annotate(model, points[model], place, textcoords="offset points", ha="center", fontsize=8)
+    for start, to in arrows:
+        style = {"arrowstyle": "->", "color": colours[to], "alpha": 0.5, "shrinkA": 5, "shrinkB": 5}
+        axes.annotate("", points[to], points[start], arrowprops=style)
     axes.margins(0.15)
     axes.set(xlabel="memory of training, MiB", ylabel=entries[0].evaluations[0].name(score) + better(score))
     return figure
