@@ -147,7 +147,8 @@ def test_recipe(tmp_path):
 
 
 def test_bad_usage(run, frames, tmp_path, capsys):
-    nothing = tmp_path / "nothing"
+    nothing, recipe = tmp_path / "nothing", tmp_path / "recipe.yaml"
+    recipe.write_text("data: {sise: [8, 8]}")
     train = ["train", "--out", nothing, *SMALL]
     output = ["--output", tmp_path / "out.npy"]
     for arguments, message in [
@@ -199,6 +200,8 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         (["predict", run, "--input", frames, "--output", tmp_path / "out.mov"], ".npy or .png or .gif or .mp4"),
         (["predict", run, "--input", frames, "--output", "/proc/nothing/out.npy"], "cannot be written"),
         (["predict", nothing, "--input", frames, *output], "no run directory"),
+        (["experiment", recipe, "--out", frames], "frames.npy: that is a file; name a folder"),
+        ([*train, "--model", "ms-mim", "--config", recipe], "no setting data.sise; did you mean data.size?"),
     ]:  # fmt: skip
         assert message in refused(capsys, *arguments), arguments
     assert not nothing.exists()

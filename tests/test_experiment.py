@@ -325,6 +325,15 @@ def test_of_several_seeds_the_interval_is_wider():
     assert difference({3: evaluation(1, 0)}, theirs, Score("mse")) is None
 
 
+def test_a_device_that_is_not_there_is_said_at_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SystemExit) as left:
+        main(["experiment", str(write(tmp_path)), "--out", str(tmp_path / "out"), "--device", "cuda"])
+    assert left.value.code == 2
+    assert "torch finds no CUDA device here" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 class FakeProcess:
     """What is started in the place of `msrnn`; ends when it is told to, or at once."""
 
