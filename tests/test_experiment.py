@@ -400,6 +400,15 @@ def test_a_trial_that_cannot_be_started_is_said(tmp_path, processes, monkeypatch
     assert len(failed) == 4
 
 
+def test_where_nothing_is_done_nothing_is_written(tmp_path, processes, monkeypatch, capsys):
+    monkeypatch.setattr(FakeProcess, "error", OSError(errno.EAGAIN, "no more processes"))
+    with pytest.raises(SystemExit) as left:
+        main(["experiment", str(write(tmp_path)), "--out", str(tmp_path / "out")])
+    assert left.value.code == 1
+    assert "msrnn: none of 4 trials is done: see " in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["trials"]
+
+
 @pytest.fixture
 def signals_are_heard():
     """Also where the tests run in the background, and ignore some."""

@@ -605,7 +605,7 @@ def experiment(table: str, out: str = "runs/experiments", jobs: int | None = Non
     with _telling("comparing"):
         results = collect(plan)
         if not results.entries:
-            _leave(f"all of {len(plan.trials)} failed: see {failed[0].beside('.log')}", 1)
+            _leave(f"none of {len(plan.trials)} trials is done: see {plan.trials[0].beside('.log')}", 1)
         grids = {data: grids_of(results, data) for data in plan.data}
         every = [grid for of_data in grids.values() for grid in of_data]
         files = [*save_tables(results, every), write_report(results, grids, device)]
