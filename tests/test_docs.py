@@ -49,6 +49,22 @@ def test_links(page):
         assert (page.parent / target).exists(), target
 
 
+def rows(page):
+    """Of all tables, by their headings."""
+    for table in re.findall(r"(?:^\|.*\n)+", page.read_text(), re.MULTILINE):
+        headings, _, *cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        yield from (dict(zip(headings, line, strict=True)) for line in cells)
+
+
+def test_differences_are_those_of_the_results():
+    results = [row.items() for page in (ROOT / "experiments" / "results").glob("*/table.md") for row in rows(page)]
+    shown = [row for row in rows(ROOT / "docs" / "experiments.md") if "models" in row]
+    assert len(shown) > 10
+    for row in shown:
+        row["memory, MiB"] = row.pop("memory")
+        assert any(row.items() <= result for result in results), row
+
+
 def test_the_recipe_for_digits_is_the_demo():
     recipe = settings_from(yaml.safe_load((ROOT / "recipes" / "digits.yaml").read_text()))
     assert recipe == demo_settings(minutes=4)
