@@ -236,6 +236,7 @@ AGAINST = {
     "moving-mnist": pyramids(
         "convlstm", "trajgru", "predrnn", "predrnn++", "mim", "motionrnn", "predrnn-v2", "preciplstm"
     ),
+    "one-epoch": pyramids("convlstm", "predrnn"),
     "scales": {"two-scales": "one-scale", "three-scales": "one-scale"},
     "skips": {"none": "ms-convlstm", "unet3+": "ms-convlstm", "full": "ms-convlstm"},
 }
@@ -245,7 +246,7 @@ AGAINST = {
 @pytest.mark.parametrize("table", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_tables_that_come_with_it(tmp_path, table):
     plan = read_plan(table, tmp_path)
-    assert len(plan.trials) == len({trial.path for trial in plan.trials}) > 8
+    assert len(plan.trials) == len({trial.path for trial in plan.trials})
     assert plan.against == AGAINST[table.stem]
 
 
