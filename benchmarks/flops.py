@@ -10,8 +10,8 @@ import torch
 
 import msrnn
 from msrnn.analysis.cost import Cost, Workload
-from msrnn.cells import CELLS
-from msrnn.models import MODELS
+from msrnn.nn.cells import CELLS
+from msrnn.nn.models import MODELS
 
 
 def cost(name: str) -> tuple[int, float]:

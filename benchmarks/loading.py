@@ -16,8 +16,8 @@ from datetime import date
 import torch
 
 from msrnn.data import open_data
+from msrnn.data.loading import training_loader
 from msrnn.settings import DataSettings, ModelSettings, RunSettings
-from msrnn.training.loading import training_loader
 from msrnn.training.module import Training
 
 CONTEXT, HORIZON, BATCH = 10, 10, 4

@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import msrnn
 from msrnn.analysis.cost import follow
-from msrnn.memory import MODES
+from msrnn.nn.recompute import MODES
 
 
 def measured(name: str, memory: str, precision: str) -> tuple[float, float]:

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from msrnn.cells.convlstm import ConvLSTM
-from msrnn.cells.mim import MIM
-from msrnn.cells.motionrnn import BottomMotionRNN, MotionGRU, MotionRNN
-from msrnn.cells.predrnn import PredRNN
-from msrnn.cells.predrnn_v2 import PredRNNV2
-from msrnn.cells.predrnnpp import HighwayPredRNNpp, PredRNNpp
-from msrnn.cells.trajgru import TrajGRU
-from msrnn.forecaster import Forecaster
+from msrnn.nn.cells.convlstm import ConvLSTM
+from msrnn.nn.cells.mim import MIM
+from msrnn.nn.cells.motionrnn import BottomMotionRNN, MotionGRU, MotionRNN
+from msrnn.nn.cells.predrnn import PredRNN
+from msrnn.nn.cells.predrnn_v2 import PredRNNV2
+from msrnn.nn.cells.predrnnpp import HighwayPredRNNpp, PredRNNpp
+from msrnn.nn.cells.trajgru import TrajGRU
+from msrnn.nn.forecaster import Forecaster
 
 sigmoid, tanh = torch.sigmoid, torch.tanh
 

@@ -1,36 +1,11 @@
-import inspect
+"""Fixtures and parameters of all tests."""
+
 import os
-from pathlib import Path
 
 import pytest
 import torch
 
 import msrnn
-from msrnn.models import MODELS
-
-SMALL = {"links": 2, "window": 5}
-
-
-def tiny_model(name: str, **options) -> msrnn.Forecaster:
-    """A model of that name with few channels, the same weights every time, large enough that every path matters."""
-    cell = MODELS[name].cell
-    small = {key: SMALL[key] for key in inspect.signature(cell).parameters if key in SMALL}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = msrnn.create_model(name, **({"hidden_channels": 4} | small | options))
-        for parameter in model.parameters():
-            parameter.data.mul_(2)
-    return model
-
-
-def frames(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def folder(variable: str) -> Path:
-    if variable not in os.environ:
-        pytest.skip(f"{variable} names no folder")
-    return Path(os.environ[variable])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

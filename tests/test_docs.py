@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from msrnn.arguments import settings_from
-from msrnn.demo import demo_settings
+from msrnn.cli.demonstration import demo_settings
+from msrnn.cli.parsing import settings_from
 from msrnn.experiment.plan import read_plan
 
 ROOT = Path(__file__).parent.parent

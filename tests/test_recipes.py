@@ -6,12 +6,13 @@ import pytest
 import torch
 import yaml
 
-from msrnn.arguments import settings_from
+from helpers.paper_files import write_germany, write_kth, write_taxibj
 from msrnn.cli import main
-from msrnn.evaluation import Evaluation
-from msrnn.rundir import RunDirectory, build_model
+from msrnn.cli.parsing import settings_from
+from msrnn.evaluation.evaluate import Evaluation
+from msrnn.nn.models import build_model
+from msrnn.runs.directory import RunDirectory
 from msrnn.settings import DigitsSettings
-from named_files import write_germany, write_kth, write_taxibj
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 WRITE = {

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Cell": "msrnn.cells",
-    "Forecaster": "msrnn.forecaster",
-    "Place": "msrnn.cells",
-    "create_model": "msrnn.models",
-    "from_reference": "msrnn.reference",
-    "list_models": "msrnn.models",
-    "load": "msrnn.predictor",
+    "Cell": "msrnn.nn.cells",
+    "Forecaster": "msrnn.nn.forecaster",
+    "Place": "msrnn.nn.cells",
+    "create_model": "msrnn.nn.models",
+    "from_reference": "msrnn.nn.released",
+    "list_models": "msrnn.nn.models",
+    "load": "msrnn.runs.predictor",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605
 
 if TYPE_CHECKING:
-    from msrnn.cells import Cell as Cell
-    from msrnn.cells import Place as Place
-    from msrnn.forecaster import Forecaster as Forecaster
-    from msrnn.models import create_model as create_model
-    from msrnn.models import list_models as list_models
-    from msrnn.predictor import load as load
-    from msrnn.reference import from_reference as from_reference
+    from msrnn.nn.cells import Cell as Cell
+    from msrnn.nn.cells import Place as Place
+    from msrnn.nn.forecaster import Forecaster as Forecaster
+    from msrnn.nn.models import create_model as create_model
+    from msrnn.nn.models import list_models as list_models
+    from msrnn.nn.released import from_reference as from_reference
+    from msrnn.runs.predictor import load as load
 
 
 def __getattr__(name: str) -> Any:

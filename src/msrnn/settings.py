@@ -3,10 +3,13 @@
 Nothing here imports torch: `--help` has to be fast.
 """
 
-from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from functools import cache
 from math import inf
-from typing import Any, Literal
+from types import NoneType
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 Split = Literal["train", "validation", "test"]
 FIXED_LENGTH = 20
@@ -298,3 +301,87 @@ class RunSettings:
     def steps(self) -> int:
         """Optimiser steps of the whole training: about one validation per epoch, the last at the end."""
         return self.steps_per_validation * max(1, round(self.epochs))
+
+
+def settings_from(document: Mapping[str, Any]) -> RunSettings:
+    """Make settings of a document: a recipe, a run's settings.yaml, keywords.
+
+    Raises:
+        SettingsError: there is no such setting, or a value is not possible.
+    """
+    return _read(RunSettings, document)
+
+
+Kind = TypeVar("Kind")
+
+
+def _read(kind: type[Kind], document: Mapping[str, Any], group: str = "") -> Kind:
+    hints = get_type_hints(kind)
+    if unknown := next((name for name in document if name not in hints), None):
+        close = get_close_matches(f"{group}{unknown}", setting_names(RunSettings), 1)
+        raise SettingsError(f"there is no setting {group}{unknown}" + (f"; did you mean {close[0]}?" if close else ""))
+    values = {}
+    for setting in fields(kind):  # type: ignore[arg-type]
+        name, hint = f"{group}{setting.name}", hints[setting.name]
+        required = setting.default is MISSING and setting.default_factory is MISSING
+        if setting.name in document or (required and is_dataclass(hint)):
+            values[setting.name] = _value(hint, document.get(setting.name, {}), name)
+        elif required:
+            raise SettingsError(f"{name}: it must be given")
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, name: str) -> Any:
+    from jsonargparse import ArgumentError
+
+    if is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"{name}: expected settings such as {{name: ...}}, got {value!r}")
+        return _read(hint, value, f"{name}.")  # type: ignore[arg-type]
+    if value is None and NoneType not in get_args(hint):
+        raise SettingsError(f"{name}: null is no value for it; leave it out for the default")
+    try:
+        return _reader(hint).parse_object({"value": value}).value
+    except ArgumentError as error:
+        raise SettingsError(f"{name}: expected {describe(hint)}, got {value!r}") from error
+
+
+@cache
+def _reader(hint: Any) -> Any:
+    """Return a parser of values of one type."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=hint)
+    return parser
+
+
+def setting_names(kind: type[Any], group: str = "") -> list[str]:
+    """List the names of all settings, those in groups with a dot."""
+    found = []
+    for name, hint in get_type_hints(kind).items():
+        found += setting_names(cast(type[Any], hint), f"{group}{name}.") if is_dataclass(hint) else [f"{group}{name}"]
+    return found
+
+
+def describe(hint: Any) -> str:
+    """Say which values a type has, for a message."""
+    arguments = [part for part in get_args(hint) if part is not NoneType]
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(str(choice) for choice in _choices(hint))}"
+    if get_origin(hint) is tuple:
+        if arguments[-1] is Ellipsis:
+            return f"a list of {_PLURALS[arguments[0]]}"
+        return f"{_COUNTS[len(arguments)]} {_PLURALS[arguments[0]]}"
+    if arguments and get_origin(hint) is not dict:
+        return " or ".join(describe(part) for part in arguments)
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, "settings by name")
+
+
+def _choices(hint: Any) -> list[Any]:
+    """Flatten a Literal of Literals."""
+    return [choice for part in get_args(hint) for choice in (_choices(part) if get_origin(part) is Literal else [part])]
+
+
+_PLURALS = {int: "whole numbers", float: "numbers", str: "words"}
+_COUNTS = {2: "two", 3: "three"}

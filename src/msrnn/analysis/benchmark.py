@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from msrnn.analysis.cost import Cost, Workload, autocast, follow
+from msrnn.atomic import written
 from msrnn.device import lay_out
-from msrnn.files import written
-from msrnn.forecaster import Forecaster
+from msrnn.nn.forecaster import Forecaster
 from msrnn.settings import SettingsError
 
 

@@ -24,8 +24,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from msrnn.analysis.counting import Meter, owners
-from msrnn.forecaster import Forecaster
-from msrnn.memory import MODES, stretch_of
+from msrnn.nn.forecaster import Forecaster
+from msrnn.nn.recompute import MODES, stretch_of
 from msrnn.settings import Memory
 
 

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 
-from msrnn.forecaster import Forecaster
+from msrnn.nn.forecaster import Forecaster
 
 OUTSIDE = "other"
 """The owner of what no part of a model makes."""

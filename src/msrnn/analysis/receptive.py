@@ -10,7 +10,7 @@ from torch.nn.functional import grid_sample, max_pool2d, pad, scaled_dot_product
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from msrnn.forecaster import Forecaster
+from msrnn.nn.forecaster import Forecaster
 
 WHOLE = 0
 """The width of a receptive field that reached the edge of the strip that was looked at."""

@@ -3,9 +3,9 @@
 from typing import Protocol
 
 from msrnn.data.field import Field
-from msrnn.data.files import FileData
 from msrnn.data.held_out import Drawn, HeldOut
 from msrnn.data.moving_mnist import MovingMNIST
+from msrnn.data.windowed import FileData
 from msrnn.settings import DataSettings, Split
 
 __all__ = ["Data", "Drawn", "Field", "HeldOut", "open_data"]

@@ -19,9 +19,9 @@ import xarray as xr
 from tqdm import tqdm
 
 from msrnn.data.field import Field
+from msrnn.data.lazy import Joined, Part, join
 from msrnn.data.readers import PYSTEPS, READERS, is_zarr, make_reader, recognise
 from msrnn.data.readers.base import READ_ERRORS, STATISTICS, DataError, Header, Reader
-from msrnn.data.sequences import Joined, Part, join
 from msrnn.settings import SettingsError
 from msrnn.units import RAIN_UNITS, Z_R, to_rate
 

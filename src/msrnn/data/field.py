@@ -8,8 +8,8 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from msrnn.data.grid import area_mean
 from msrnn.data.readers.base import DataError
-from msrnn.data.resize import area_mean
 from msrnn.settings import SettingsError
 from msrnn.units import RAIN_UNITS, UNITS, Z_R, ZR, from_rate, pixel_from_rate, rate_from_pixel, to_rate
 

@@ -8,16 +8,15 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from msrnn.analysis.analyze import central
 from msrnn.analysis.receptive import effective
-from msrnn.analysis.report import draw_influence
-from msrnn.analyzing import central
+from msrnn.analysis.summary import draw_influence
+from msrnn.atomic import written
 from msrnn.data import open_data
+from msrnn.experiment.comparison import Entry, Grid, Results
 from msrnn.experiment.plan import is_plain
-from msrnn.experiment.results import Entry, Grid, Results
-from msrnn.files import written
-from msrnn.models import MODELS
-from msrnn.predictor import Predictor, load
-from msrnn.report.figures import (
+from msrnn.nn.models import MODELS
+from msrnn.plots.figures import (
     RUN_COLOURS,
     better,
     label_lead_times,
@@ -27,8 +26,9 @@ from msrnn.report.figures import (
     save_figure,
     tidy,
 )
+from msrnn.runs.predictor import Predictor, load
 from msrnn.scores import Score
-from msrnn.scores.evaluation import MODEL
+from msrnn.scores.results import MODEL
 
 
 def write_report(results: Results, grids: Mapping[str, Sequence[Grid]], device: str = "auto") -> Path:

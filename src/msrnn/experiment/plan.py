@@ -13,15 +13,13 @@ import yaml
 from jsonargparse import get_loader
 
 from msrnn.analysis.cost import Cost, Workload
-from msrnn.arguments import settings_from
-from msrnn.cells.base import Cell
+from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.data import open_data
 from msrnn.data.archive import files_at
-from msrnn.models import MODELS
-from msrnn.rundir import build_model
-from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError
-from msrnn.training.cost import cost_of, workload_of
-from msrnn.training.run import fixed_on_resume
+from msrnn.nn.cells.base import Cell
+from msrnn.nn.models import MODELS, build_model
+from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError, settings_from
+from msrnn.training.train import fixed_on_resume
 
 KEYS = {"title", "recipe", "settings", "data", "models", "seeds"}
 OF_ROW = {"label", "against", "memory_of"}

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from msrnn.baselines import Contender, Task
 from msrnn.data import Field, HeldOut
-from msrnn.data.resize import area_mean
-from msrnn.report.colours import DIFFERENCE, GREY, RAIN, RAIN_DIFFERENCE, Scale
-from msrnn.scores.evaluation import Evaluation
+from msrnn.data.grid import area_mean
+from msrnn.evaluation.contenders import Contender, Task
+from msrnn.plots.colours import DIFFERENCE, GREY, RAIN, RAIN_DIFFERENCE, Scale
+from msrnn.scores.results import Evaluation
 
 LEAST_EDGE = 96
 """Larger frames are shrunk to no less than that, however little room there is."""

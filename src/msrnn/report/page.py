@@ -17,18 +17,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import msrnn
-from msrnn.baselines import Task, of_model
+from msrnn.atomic import written
 from msrnn.data import HeldOut, open_data
-from msrnn.evaluation import BASELINES, evaluate
-from msrnn.files import written
-from msrnn.predictor import Predictor, load
-from msrnn.report.colours import DIFFERENCE, GREY, MISSING, RAIN, RAIN_DIFFERENCE
-from msrnn.report.figures import as_svg, plot_scores, plot_training, run_colours
+from msrnn.evaluation.contenders import Task, of_model
+from msrnn.evaluation.evaluate import BASELINES, evaluate
+from msrnn.plots.colours import DIFFERENCE, GREY, MISSING, RAIN, RAIN_DIFFERENCE
+from msrnn.plots.figures import as_svg, plot_scores, plot_training, run_colours
 from msrnn.report.gallery import LEAST_EDGE, Panel, Shown, choose, forecast_of, panels
-from msrnn.rundir import RunDirectory
+from msrnn.runs.directory import RunDirectory
+from msrnn.runs.predictor import Predictor, load
 from msrnn.scores import Score
 from msrnn.scores.bootstrap import interval
-from msrnn.scores.evaluation import COMPARABLE, MODEL, PERSISTENCE, Evaluation, resample_key, short
+from msrnn.scores.results import COMPARABLE, MODEL, PERSISTENCE, Evaluation, resample_key, short
 from msrnn.settings import SettingsError
 
 MAIN = ("mse", "rmse_physical", "mae", "ssim", "psnr", "gdl", "csi")

@@ -19,8 +19,8 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save_file
 
-from msrnn.files import written
-from msrnn.rundir import RunDirectory
+from msrnn.atomic import written
+from msrnn.runs.directory import RunDirectory
 from msrnn.training import StoppedError
 
 CHECKPOINT_SECONDS = 600

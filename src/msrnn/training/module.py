@@ -9,12 +9,11 @@ from lightning import LightningModule
 from torch import Tensor
 
 from msrnn.data import Field
-from msrnn.models import find_model
-from msrnn.rundir import build_model
-from msrnn.sampling import SCHEDULES, draw_mask
+from msrnn.nn.models import build_model, find_model
 from msrnn.scores import FrameScores, PixelErrors, SummedScores, scoring_device
 from msrnn.settings import RunSettings
 from msrnn.training.losses import LOSSES, pixel_weights
+from msrnn.training.scheduled_sampling import SCHEDULES, draw_mask
 from msrnn.units import ZR, rain_weights
 
 LOG_STEPS = 10

@@ -8,11 +8,11 @@ from typing import Any
 
 from msrnn.data.readers.arrays import ArrayReader
 from msrnn.data.readers.base import Reader, start_of
-from msrnn.data.readers.datasets import GermanyReader, TaxiBJReader, is_taxibj
-from msrnn.data.readers.grids import XarrayReader, ZarrReader
 from msrnn.data.readers.hdf5 import HDF5Reader, KNMIReader, ODIMReader
-from msrnn.data.readers.pictures import ImageReader, VideoReader
-from msrnn.data.readers.radar import ASCIIGridReader, PystepsReader, RadolanReader, pysteps_importer
+from msrnn.data.readers.images import ImageReader, VideoReader
+from msrnn.data.readers.netcdf import XarrayReader, ZarrReader
+from msrnn.data.readers.radolan import ASCIIGridReader, PystepsReader, RadolanReader, pysteps_importer
+from msrnn.data.readers.taxibj import GermanyReader, TaxiBJReader, is_taxibj
 from msrnn.settings import SettingsError
 
 READERS: dict[str, type[Reader]] = {

@@ -22,7 +22,7 @@ from msrnn.data.readers.base import (
     reading,
     with_channel,
 )
-from msrnn.data.readers.times import nanoseconds, time_in_name, times_from
+from msrnn.data.readers.timestamps import nanoseconds, time_in_name, times_from
 from msrnn.units import FLOOR_DBZ
 
 

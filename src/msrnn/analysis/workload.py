@@ -1,0 +1,25 @@
+"""What a training costs, from its settings."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from msrnn.analysis.cost import Cost, Workload
+from msrnn.nn.models import build_model
+from msrnn.settings import ModelSettings, RunSettings
+
+
+def workload_of(settings: RunSettings, sequence: Sequence[int], processes: int = 1) -> Workload:
+    """What each process computes at a time of sequences of shape (time, channel, y, x)."""
+    height, width = sequence[-2:]
+    batch = settings.batch_size // (settings.accumulate * processes)
+    return Workload((height, width), settings.context, settings.horizon, batch, settings.precision)
+
+
+def cost_of(model: ModelSettings, channels: int, workload: Workload) -> Cost:
+    """Of all memory modes.
+
+    Raises:
+        SettingsError: there is no such model.
+    """
+    return Cost(partial(build_model, replace(model, memory="keep"), channels), workload)

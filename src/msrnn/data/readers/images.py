@@ -1,0 +1,132 @@
+"""Pictures and video."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image
+
+from msrnn.data.readers.arrays import largest_value, scaled
+from msrnn.data.readers.base import GZIP_MAGIC, DataError, Header, Reader, Sliced, View, reading, unpacked
+from msrnn.data.readers.timestamps import nanoseconds, time_in_name
+
+
+@dataclass(frozen=True)
+class ImageReader(Reader):
+    """Pictures, one frame each, or animated ones: PNG, GIF, TIFF, PGM, JPEG, gzipped or not; in [0, 1].
+
+    Args:
+        pattern: of the time in the name, e.g. %Y%m%d_%H%M; by default a stamp of date and time is looked for.
+        colour: "grey", or "rgb" for three channels.
+        units: of the pixels' numbers; by default they are scaled to [0, 1].
+    """
+
+    name: ClassVar[str] = "images"
+    pattern: str = ""
+    colour: str = "grey"
+    units: str | None = None
+
+    def headers(self, path: Path) -> list[Header]:
+        with reading(path, "a picture"), _picture(path) as image:
+            count = getattr(image, "n_frames", 1)
+            shape = (count, 3 if self.colour == "rgb" else 1, image.height, image.width)
+            largest = self._largest(image)
+            if not image.height * image.width:
+                raise ValueError("it has no pixels")
+        time = _time_of_one(path, self.pattern) if count == 1 else None
+        return [Header(shape, None if time is None else nanoseconds([time]), self.units, largest=largest)]
+
+    def frames(self, path: Path) -> list[Sliced]:
+        with _picture(path) as image:
+            frames = []
+            for number in range(getattr(image, "n_frames", 1)):
+                image.seek(number)
+                frames.append(self._pixels(image))
+        return [np.stack(frames)]
+
+    def _pixels(self, image: Image.Image) -> np.ndarray:
+        """(channel, y, x) in [0, 1]"""
+        if self.colour == "rgb" or image.mode in ("P", "RGB", "RGBA", "CMYK", "YCbCr", "LA", "PA", "1"):
+            image = image.convert("RGB" if self.colour == "rgb" else "L")
+        pixels = np.asarray(image, np.float32) / self._largest(image)
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+    def _largest(self, image: Image.Image) -> int:
+        if self.units not in (None, "1") or image.mode == "F":
+            return 1
+        return 65535 if image.mode.startswith("I") else 255
+
+
+def _picture(path: Path) -> Image.Image:
+    with path.open("rb") as file:
+        packed = file.read(2) == GZIP_MAGIC
+    if packed:
+        import io
+
+        return Image.open(io.BytesIO(unpacked(path)))
+    return Image.open(path)
+
+
+def _time_of_one(path: Path, pattern: str) -> np.datetime64 | None:
+    """The time in the name of a picture; without a pattern, numbers of fewer than twelve digits only count them."""
+    if pattern:
+        time = time_in_name(path.name, pattern)
+        if time is None:
+            reason = f"its name has no time like {pattern}"
+            raise DataError("no time", path, reason, "name another --reader-options pattern=...")
+        return time
+    return time_in_name(path.name) if sum(letter.isdigit() for letter in path.name) >= 12 else None
+
+
+@dataclass(frozen=True)
+class VideoReader(Reader):
+    """Video that ffmpeg decodes, through PyAV; in [0, 1]. Each file is a sequence of its own.
+
+    Args:
+        colour: "grey", or "rgb" for three channels.
+        units: of the pixels' numbers; by default they are scaled to [0, 1].
+    """
+
+    name: ClassVar[str] = "video"
+    colour: str = "grey"
+    units: str | None = None
+
+    def headers(self, path: Path) -> list[Header]:
+        pixels = self._decode(path)
+        channels = 3 if self.colour == "rgb" else 1
+        largest = largest_value(pixels.dtype, self.units)
+        return [Header((len(pixels), channels, *pixels.shape[1:3]), units=self.units, largest=largest)]
+
+    def frames(self, path: Path) -> list[Sliced]:
+        pixels = self._decode(path)  # uint8: a quarter of float32
+        frames = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
+        largest = largest_value(pixels.dtype, self.units)
+        return [View(frames.shape, lambda key: scaled(frames[key], largest), frames.nbytes)]
+
+    def _decode(self, path: Path) -> np.ndarray:
+        """(time, y, x) or (time, y, x, 3), uint8"""
+        try:
+            import av
+        except ImportError as error:
+            reason = "reading video needs PyAV"
+            raise DataError("PyAV is missing", path, reason, 'pip install "msrnn[video]"') from error
+        with reading(path, "video"):
+            try:
+                with av.open(str(path)) as container:
+                    form = "rgb24" if self.colour == "rgb" else "gray"
+                    pixels = np.stack([frame.to_ndarray(format=form) for frame in container.decode(video=0)])
+                    _check_length(container, len(pixels))
+                    return pixels
+            except av.FFmpegError as error:
+                raise ValueError(str(error)) from error
+
+
+def _check_length(container: Any, frames: int) -> None:
+    """Raise a `ValueError`, if a video says that it has more frames than can be decoded."""
+    stream = container.streams.video[0]
+    said = stream.frames
+    if not said and container.duration and stream.average_rate:
+        said = round(container.duration / 1e6 * stream.average_rate)
+    if frames < 0.99 * said - 1:
+        raise ValueError(f"{frames} of {said} frames can be decoded")

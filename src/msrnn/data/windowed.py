@@ -1,0 +1,343 @@
+"""Files as a data set: an archive, cut into windows and splits."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from msrnn.data.archive import Archive, step_between
+from msrnn.data.field import MINUTE_NS, Field, fitted
+from msrnn.data.held_out import Drawn, HeldOut
+from msrnn.data.paper_sets import NAMED, open_files
+from msrnn.data.readers.base import STATISTICS, DataError
+from msrnn.data.splits import DAY_NS, TEST, TRAIN, VALIDATION, cut_windows, split_by
+from msrnn.randomness import generator
+from msrnn.settings import DataSettings, SettingsError, Split
+from msrnn.units import Z_R
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+HELD_OUT_SEED = 0
+"""Validation sees the same crops in every run, and the same dry sequences are left out."""
+TRIES = 20
+"""So many places are tried for a crop of which at most `max_missing` is missing."""
+_VALID, _WET, _SMALLEST, _LARGEST = range(len(STATISTICS))
+
+
+class FileData:
+    """An archive, cut into windows and splits, in the units of `field`.
+
+    Args:
+        settings: which files, and how they are cut.
+        context, horizon: frames that are given and predicted.
+        seed: of the training's random draws.
+        field: what the model's frames are; by default it is fitted to the training split.
+
+    Raises:
+        SettingsError: a file is missing, cannot be used, or is not of this field.
+    """
+
+    def __init__(
+        self, settings: DataSettings, context: int, horizon: int, seed: int, field: Field | None = None
+    ) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.archive = open_files(settings)
+        self.length = context + horizon
+        named = NAMED.get(settings.name)
+        self.size = settings.frame_size
+        self.statistics = self.archive.scan()
+        self.times = [one.astype(np.int64) for one in self.archive.times]
+        self.step = self._step()
+        if named is not None:
+            self.labels = named.labels(self.archive)
+        else:
+            by = settings.split or ("event" if not self.archive.timed and len(self.times) > 1 else "time")
+            guard = (context if settings.guard is None else settings.guard) * self.step
+            boundaries = _boundaries(settings, self.archive.timed)
+            self.labels = split_by(self.times, self.archive.timed, by, settings.shares, guard, boundaries)
+        self.left_out: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+        """For each split, how many windows were left out, and why."""
+        self.windows = {split: self._cut(label, split) for label, split in enumerate(SPLITS)}
+        own = self._field()
+        if field is not None:
+            field.check(settings.name, own)
+        self.field = field or own
+        epoch = settings.epoch_samples or max(1, len(self.windows["train"]))
+        self.settings = replace(settings, epoch_samples=epoch, **self._pinned(context))
+
+    def _pinned(self, context: int) -> dict[str, Any]:
+        """The split as settings that stay right when the archive grows, or the context changes."""
+        if self.settings.name in NAMED:
+            return {}
+        guard = context if self.settings.guard is None else self.settings.guard
+        if not self.archive.timed or self.settings.split in ("day", "event"):
+            return {"guard": guard}
+        pooled, labels = np.concatenate(self.archive.times), np.concatenate(self.labels)
+        begin = [str(min(pooled[labels == label], default="")) or None for label in (VALIDATION, TEST)]
+        return {"guard": guard, "split": None, "validation_from": begin[0], "test_from": begin[1]}
+
+    @property
+    def fingerprint(self) -> int:
+        """Tells the training split from another one."""
+        return zlib.crc32(_times(self.archive.sequences, self.windows["train"]).tobytes())
+
+    @property
+    def notes(self) -> list[str]:
+        """How many sequences there are, what became of the numbers, and what was left out."""
+        counts = ", ".join(f"{len(windows)} {split}" for split, windows in self.windows.items())
+        lines = [
+            f"{self.settings.name}: {counts} sequences of {self.length} frames",
+            f"normalisation {self.field.said}",
+        ]
+        lines += [
+            f"left out of {split}: {count} sequences, {why}"
+            for split, reasons in self.left_out.items()
+            for why, count in reasons.items()
+        ]
+        return lines + [f"skipped: {line}" for line in self.archive.skipped_lines]
+
+    def training(self, samples: int) -> "Shuffled":
+        """Sequences number 0 to `samples` - 1 of the training: all windows in a new random order each epoch."""
+        return Shuffled(self._windows("train", self.settings.crop), samples, self.seed)
+
+    def held_out(self, split: Split, on_crops: bool = False) -> "Windows":
+        """The windows of a split in order; those that settings ask for, evenly spread."""
+        wanted = {"validation": self.settings.validation_samples, "test": self.settings.test_samples}.get(split)
+        return self._windows(split, self.settings.crop if on_crops else None, wanted)
+
+    def _windows(self, split: Split, crop: tuple[int, int] | None, wanted: int | None = None) -> "Windows":
+        table = self.windows[split]
+        if not len(table):
+            raise self._no_windows(split)
+        if wanted is not None and wanted < len(table):
+            table = table[np.linspace(0, len(table) - 1, wanted).round().astype(int)]
+        _, height, width = self.archive.shape
+        height, width = self.size or (height, width)
+        if crop is not None and (crop[0] > height or crop[1] > width):
+            size = f"{height} x {width}"
+            raise SettingsError(f"data.crop={list(crop)} is larger than the frames, {size}: choose a smaller one")
+        return Windows(self.archive, table, self.field, self.size, crop, self.settings.max_missing)
+
+    def _step(self) -> int:
+        """Between frames: nanoseconds, or numbers of frames."""
+        asked = self.settings.step_minutes
+        if not self.archive.timed:
+            if asked is not None:
+                raise SettingsError(f"data.step_minutes={asked:g}: the files say nothing of time; leave it out")
+            return step_between(self.times) or 1
+        return round(asked * MINUTE_NS) if asked is not None else step_between(self.times) or MINUTE_NS
+
+    def _cut(self, label: int, split: Split) -> np.ndarray:
+        """(window, 1 + length): the sequence, and the frames in it."""
+        settings, found = self.settings, []
+        best = max((np.nanmax(one[:, _VALID], initial=0) for one in self.statistics), default=0)
+        for number, (times, labels, known) in enumerate(zip(self.times, self.labels, self.statistics, strict=True)):
+            usable = (labels == label) & (known[:, _VALID] > 0)  # NaN, of frames that cannot be read, is not above 0
+            windows = cut_windows(times, usable, self.length, self.step, settings.stride)
+            missing = 1 - known[:, _VALID][windows].mean(axis=1) / (best or 1)
+            keep = missing <= settings.max_missing
+            self._count(split, f"more than {settings.max_missing:.0%} missing", ~keep)
+            if label == TRAIN and settings.min_wet > 0:
+                dry = known[:, _WET][windows].mean(axis=1) < settings.min_wet
+                drawn = generator(HELD_OUT_SEED, "dry", number).random(len(windows)) < settings.dry_keep
+                self._count(split, "dry", keep & dry & ~drawn)
+                keep &= ~dry | drawn
+            found.append(np.insert(windows[keep], 0, number, axis=1))
+        return np.concatenate(found)
+
+    def _count(self, split: Split, why: str, which: np.ndarray) -> None:
+        if which.any():
+            self.left_out[split][why] = self.left_out[split].get(why, 0) + int(which.sum())
+
+    def _no_windows(self, split: Split) -> DataError:
+        frames = sum(int((labels == SPLITS.index(split)).sum()) for labels in self.labels)
+        total = sum(map(len, self.times))
+        lost = "".join(f"; {count} were left out as {why}" for why, count in self.left_out[split].items())
+        step = f"{self.step / MINUTE_NS:g} minutes" if self.archive.timed else "one frame"
+        return DataError(
+            "no sequences",
+            self.settings.name,
+            f"no {split} sequence of {self.length} frames, {step} apart, among {frames} of the {total} frames{lost}",
+            "give more frames, less --context or --horizon, or other --data.shares, --data.guard or --data.max-missing",
+        )
+
+    def _field(self) -> Field:
+        settings, first = self.settings, self.archive.sequences[0]
+        used = [known[window[1:]] for window in self.windows["train"] for known in [self.statistics[window[0]]]]
+        values = np.concatenate(used) if used else np.concatenate(self.statistics)
+        values = values[values[:, _VALID] > 0]
+        if not len(values):
+            raise DataError("all missing", settings.name, "no frame has a value", "check it with msrnn data inspect")
+        smallest, largest = float(values[:, _SMALLEST].min()), float(values[:, _LARGEST].max())
+        step = self.step / MINUTE_NS if self.archive.timed else None
+        z_r = Z_R[settings.z_r] if isinstance(settings.z_r, str) else settings.z_r
+        field = Field.of_sequence(first, step, self.size, z_r=z_r, fill=settings.fill, reader=self.archive.reader)
+        return fitted(field, settings.normalisation, smallest, largest)
+
+
+def _boundaries(settings: DataSettings, timed: bool) -> tuple[int | None, int | None]:
+    """When validation and test begin, in nanoseconds."""
+    dates = (settings.validation_from, settings.test_from)
+    if dates != (None, None) and not timed:
+        raise SettingsError("data.validation_from and data.test_from: the files say nothing of time; leave them out")
+    try:
+        boundaries = [None if d is None else int(np.datetime64(d, "ns").astype(np.int64)) for d in dates]
+    except ValueError as error:
+        raise SettingsError(f"data.validation_from, data.test_from: {error}; write 2015-01-31") from error
+    if None not in boundaries and boundaries[0] > boundaries[1]:  # type: ignore[operator]
+        raise SettingsError("data.validation_from must not be after data.test_from")
+    return boundaries[0], boundaries[1]
+
+
+class Windows(HeldOut):
+    """Sequences (time, channel, y, x) of values in the units of `field`, NaN where they are missing.
+
+    Args:
+        archive: where the frames are.
+        table: (window, 1 + length): the sequence, and the frames in it.
+        field: in whose units to give them.
+        size: resize frames to it, by area mean.
+        crop: cut this height and width out, at a place that is random but the same each time.
+        max_missing: largest missing share of a crop, if there is a place for it.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        table: np.ndarray,
+        field: Field,
+        size: tuple[int, int] | None,
+        crop: tuple[int, int] | None,
+        max_missing: float,
+    ) -> None:
+        self.sequences = archive.sequences
+        self.sources = archive.sources
+        self.table = table
+        self.field = field
+        self.size = size
+        self.crop = crop
+        self.max_missing = max_missing
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, number: int) -> Tensor:
+        return self.window(number, generator(HELD_OUT_SEED, "crop", number))
+
+    def window(self, number: int, draw: np.random.Generator) -> Tensor:
+        """A window, cropped at the place that is drawn."""
+        sequence, frames = self.sequences[self.table[number, 0]], self.table[number, 1:]
+        if self.crop is None:
+            return self._read(sequence, frames, slice(None), slice(None))
+        if self.size is not None:  # what is resized is read whole
+            whole = self._read(sequence, frames, slice(None), slice(None))
+            rows, columns = self._place(whole.shape[-2:], draw, lambda rows, columns: whole[0, :, rows, columns])
+            return whole[..., rows, columns]
+        rows, columns = self._place(
+            sequence.shape[-2:], draw, lambda rows, columns: self._read(sequence, frames[:1], rows, columns)
+        )
+        return self._read(sequence, frames, rows, columns)
+
+    @property
+    def fingerprint(self) -> int:
+        """Of all times, and of the values in the first and the last window."""
+        fingerprint = zlib.crc32(self.times.tobytes())
+        for number in (0, len(self) - 1) if len(self) else ():
+            values = self[number].numpy()
+            fingerprint = zlib.crc32(values.tobytes(), zlib.crc32(repr(values.shape).encode(), fingerprint))
+        return fingerprint
+
+    @property
+    def times(self) -> np.ndarray:
+        """(window, length): times, or numbers, of frames."""
+        return _times(self.sequences, self.table)
+
+    def title(self, number: int) -> str:
+        """When it begins; or the sequence and the frame where it does."""
+        first = _times(self.sequences, self.table[number : number + 1])[0, 0]
+        if first.dtype.kind == "M":
+            return str(np.datetime_as_string(first, "m")).replace("T", " ")
+        return f"sequence {self.table[number, 0] + 1}, frame {first + 1}"
+
+    def file(self, number: int) -> Path:
+        """Where its first frame comes from."""
+        sequence, first = self.table[number, :2]
+        return self.sources[int(sequence)].path(int(first))
+
+    def blocks(self, least: int) -> tuple[np.ndarray, str]:
+        """Days, or files where there are no times; if these are few, stretches twice as long as a window.
+
+        Of windows in neighbouring stretches some overlap.
+        """
+        timed, times = self.times.dtype.kind == "M", self.times.astype(np.int64)
+        first, last = times[:, 0], times[:, -1]
+        own = first // DAY_NS if timed else self.table[:, 0]
+        if len(np.unique(own)) >= least:
+            return own, "days" if timed else "files"
+        stretch = first // (2 * (last - first + 1).max())
+        own = stretch if timed else self.table[:, 0] * (stretch.max() + 1) + stretch
+        return own, "stretches twice as long as a sequence"
+
+    def _read(self, sequence: xr.DataArray, frames: np.ndarray, rows: slice, columns: slice) -> Tensor:
+        values = torch.from_numpy(np.ascontiguousarray(sequence.variable[frames, :, rows, columns].values))
+        return self.field.of_values(values, sequence.attrs, self.size)
+
+    def _place(
+        self, size: tuple[int, ...], draw: np.random.Generator, first: Callable[[slice, slice], Tensor]
+    ) -> tuple[slice, slice]:
+        """Rows and columns of a crop: the first drawn of whose `first` frame enough is known, else the best."""
+        assert self.crop is not None
+        tried: list[tuple[float, int, int]] = []
+        for _ in range(TRIES):
+            top, left = (int(draw.integers(edge - part + 1)) for edge, part in zip(size, self.crop, strict=True))
+            rows, columns = slice(top, top + self.crop[0]), slice(left, left + self.crop[1])
+            tried.append((float(first(rows, columns).isnan().float().mean()), top, left))
+            if tried[-1][0] <= self.max_missing:
+                return rows, columns
+        _, top, left = min(tried)
+        return slice(top, top + self.crop[0]), slice(left, left + self.crop[1])
+
+
+class Shuffled(Drawn):
+    """Windows in an order, and cropped at places, that are drawn anew each epoch from the seed."""
+
+    def __init__(self, windows: Windows, samples: int, seed: int) -> None:
+        self.windows = windows
+        self.samples = samples
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __getitem__(self, number: int) -> Tensor:
+        return self.windows.window(self._window(number), generator(self.seed, "crop", number))
+
+    def title(self, number: int) -> str:
+        """When the sequence begins, and in which file."""
+        window = self._window(number)
+        return f"{self.windows.title(window)} in {self.windows.file(window)}"
+
+    def _window(self, number: int) -> int:
+        epoch, place = divmod(number, len(self.windows))
+        return int(_order(self.seed, epoch, len(self.windows))[place])
+
+
+def _times(sequences: Sequence[xr.DataArray], table: np.ndarray) -> np.ndarray:
+    """(window, length): times, or numbers, of the frames of windows."""
+    found = np.empty(table[:, 1:].shape, sequences[0]["time"].dtype)
+    for number in np.unique(table[:, 0]):
+        rows = table[:, 0] == number
+        found[rows] = sequences[number]["time"].values[table[rows, 1:]]
+    return found
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return generator(seed, "order", epoch).permutation(count)

@@ -1,0 +1,1 @@
+"""The networks: cells, pyramid, roll-out, memory modes. Runs with torch and numpy alone."""

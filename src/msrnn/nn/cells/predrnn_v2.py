@@ -1,0 +1,34 @@
+from torch import Tensor, nn
+
+from msrnn.nn.cells.base import State
+from msrnn.nn.cells.predrnn import PredRNN
+
+
+class PredRNNV2(PredRNN):
+    """PredRNN whose two memories are pushed apart by a loss (Wang et al. 2022, https://arxiv.org/abs/2103.09504).
+
+    The auxiliary term is 0.01 times the sum over channels of |cos(A delta_c, A delta_m)|, the cosine over space, where
+    A is a 1x1 convolution that all layers share; the mean over samples.
+    """
+
+    sampling = "reverse-scheduled"
+    decoupling_weight = 0.01
+
+    @classmethod
+    def shared(cls, channels: int) -> nn.Module:
+        return nn.Conv2d(channels, channels, 1)
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, state: State, m: Tensor, adapter: nn.Module
+    ) -> tuple[Tensor, State, Tensor, Tensor]:
+        h, state, m, inner = self.step(x, state, m)
+        cosine = decoupling(adapter(inner.delta_c), adapter(inner.delta_m))
+        return h, state, m, self.decoupling_weight * cosine.sum(dim=1).mean()
+
+
+def decoupling(delta_c: Tensor, delta_m: Tensor) -> Tensor:
+    """|cos| over space between two (batch, channel, y, x): (batch, channel)."""
+    a, b = delta_c.flatten(2), delta_m.flatten(2)
+    lengths = a.norm(dim=2) * b.norm(dim=2)
+    cosine: Tensor = (a * b).sum(dim=2) / lengths.clamp_min(1e-24)
+    return cosine.abs()

@@ -1,0 +1,60 @@
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from msrnn.nn.cells.base import Cell, State, mix
+from msrnn.nn.ops.convolution import convolve
+from msrnn.nn.ops.warp import warp
+
+
+class TrajGRU(Cell):
+    """GRU that looks at its state along learnt trajectories (Shi et al. 2017, https://arxiv.org/abs/1706.03458).
+
+    `links` flow fields are computed from x and h; the state is warped along each, and a 1x1 convolution mixes the
+    copies.
+
+    Differs from the released code: zero flow is the identity (the released warp normalises pixel positions by W - 1 but
+    samples with `align_corners=False`), so forecasts with released weights differ from the released code's.
+    """
+
+    states = 1
+    mended = "TrajGRU's warp is mended (zero flow is the identity)"
+
+    def __init__(self, channels: int, kernel_size: int = 3, links: int = 10) -> None:
+        super().__init__(channels, kernel_size)
+        if links < 1:
+            raise ValueError(f"links must be at least 1, got {links}")
+        self.conv_x2h = self.conv(1, 3)
+        self.conv_x2f = self.conv(1, 1)
+        self.conv_h2f = self.conv(1, 1)
+        self.conv_flow = nn.Conv2d(channels, 2 * links, kernel_size, padding=kernel_size // 2)
+        self.project = self.conv(links, 3, kernel_size=1)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        (h,) = state
+        flows = self.conv_flow(functional.leaky_relu_(convolve((self.conv_x2f, x), (self.conv_h2f, h)), 0.2))
+        z_h, r_h, n_h = self.project(warp(h, -flows)).chunk(3, dim=1)
+        z_x, r_x, n_x = self.conv_x2h(x).chunk(3, dim=1)
+        z = torch.sigmoid(z_x + z_h)
+        r = torch.sigmoid(r_x + r_h)
+        # n_h itself is a part of what project gave: autograd would keep all of that
+        n = functional.leaky_relu_(n_x + r * n_h.clone(), 0.2)
+        h = mix(z, h, n)
+        return h, (h,)
+
+    @classmethod
+    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
+        """The released `project` reads copy after copy; ours reads each channel's copies side by side."""
+        name, tensor = super().from_released(name, tensor)
+        if name == "project.weight":
+            channels = tensor.shape[0] // 3
+            tensor = tensor.reshape(len(tensor), -1, channels, 1, 1).transpose(1, 2).flatten(1, 2)
+        return name, tensor
+
+    @classmethod
+    def options_from_released(cls, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+        flow = weights.get("_conv_flow.bias")
+        return {} if flow is None else {"links": flow.numel() // 2}

@@ -1,0 +1,258 @@
+"""Frames in, frames out: embed -> pyramid -> head, rolled out over time."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils._pytree import tree_map_only
+
+from msrnn.nn import recompute
+from msrnn.nn.cells.base import Cell
+from msrnn.nn.ops.convolution import compute_dtype
+from msrnn.nn.pyramid import Pyramid, PyramidState
+
+Carry = tuple[Tensor | None, Tensor | None, PyramidState | None]
+"""The model's own last output, the other channels it holds, its state."""
+Advance = tuple[Carry, tuple[Tensor, Tensor]]  # named here: torch.compile cannot follow a subscript inside a function
+
+
+class Forecaster(nn.Module):
+    """A recurrent network that predicts the next frame from a frame and a state (MS-RNN, arXiv 2206.03010).
+
+    `create_model` builds it and says what its settings are.
+
+    Frames are (batch, channel, y, x), sequences (batch, time, channel, y, x), floating point, in [0, 1]. Any height and
+    width: what does not fit the pyramid is padded by repeating the last row and column, and cropped back, in every
+    step.
+
+    With fewer output than input channels, outputs are the first `out_channels` inputs; the other channels keep their
+    last context value after the context.
+    """
+
+    def __init__(
+        self,
+        cell: type[Cell],
+        *,
+        in_channels: int,
+        out_channels: int,
+        hidden_channels: int,
+        kernel_size: int,
+        scales: Sequence[int],
+        skips: str,
+        memory: str,
+        half_state: bool = True,
+        **cell_options: Any,
+    ) -> None:
+        super().__init__()
+        for what, value in (
+            ("in_channels", in_channels),
+            ("out_channels", out_channels),
+            ("hidden_channels", hidden_channels),
+            ("kernel_size", kernel_size),
+        ):
+            if not isinstance(value, int):
+                raise ValueError(f"{what} must be a whole number, got {value!r}")
+        if min(in_channels, out_channels, hidden_channels) < 1:
+            raise ValueError(
+                "channels must be at least 1, got "
+                f"in_channels={in_channels}, out_channels={out_channels}, hidden_channels={hidden_channels}"
+            )
+        if out_channels > in_channels:
+            raise ValueError(
+                f"out_channels={out_channels} must not exceed in_channels={in_channels}: "
+                "the model's own output is its next input"
+            )
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}")
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.embed = nn.Conv2d(in_channels, hidden_channels, 1)
+        self.pyramid = Pyramid(cell, hidden_channels, kernel_size, scales, skips, **cell_options)
+        self.head = nn.Conv2d(hidden_channels, out_channels, 1)
+        self.memory = memory
+        self.half_state = half_state
+        """Whether memories are carried in autocast's lower precision; if not, as precisely as the weights are."""
+        self._compiled: Callable[[Tensor, PyramidState], tuple[Tensor, PyramidState, Tensor]] | None = None
+
+    @property
+    def memory(self) -> str:
+        """What training holds in memory: "keep" all activations, the state of each "step", or of about "sqrt"(T)."""
+        return self._memory
+
+    @memory.setter
+    def memory(self, mode: str) -> None:
+        if mode not in recompute.MODES:
+            raise ValueError(f"no memory mode {mode!r}; choose from {', '.join(recompute.MODES)}")
+        self._memory = mode
+
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Compile the time step in place with `torch.compile`, whose options are taken."""
+        self._compiled = torch.compile(self._time_step, *arguments, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return state | {"_compiled": None}  # as torch has it: a copy is not compiled
+
+    def forward(self, frames: Tensor, context: int, truth_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Predict each frame from those before it.
+
+        Args:
+            frames: (batch, T, in_channels, y, x).
+            context: frame t is fed for t < context, the model's own output afterwards.
+            truth_mask: (batch, T - 1) bool; if given, it alone decides which frames are fed, in the context too
+                (column 0 counts as True). Frames that are not fed are never read.
+
+        Returns:
+            Predictions (batch, T - 1, out_channels, y, x), entry t predicting frame t + 1; and the model's auxiliary
+            loss, its weight included, zero for models without one.
+
+        Raises:
+            ValueError: shapes or `context` do not fit.
+        """
+        self._check(frames, "frames", "(batch, time, channel, y, x)")
+        batch, length = frames.shape[:2]
+        if not 1 <= context < length:
+            raise ValueError(f"context must be at least 1 and less than the {length} frames given, got {context}")
+        if truth_mask is not None and (truth_mask.shape != (batch, length - 1) or truth_mask.dtype != torch.bool):
+            raise ValueError(
+                f"truth_mask must be bool of shape (batch, time - 1) = {(batch, length - 1)}, "
+                f"got {truth_mask.dtype} of shape {tuple(truth_mask.shape)}"
+            )
+        predictions, auxiliary = self._roll_out(frames, context, length - 1, truth_mask)
+        return torch.stack(predictions, dim=1), torch.stack(auxiliary).mean()
+
+    @torch.no_grad()
+    def forecast(self, frames: Tensor, horizon: int) -> Tensor:
+        """The next `horizon` frames after those given, without gradients.
+
+        Args:
+            frames: (batch, T, in_channels, y, x), the context.
+            horizon: how many frames to predict.
+
+        Returns:
+            (batch, horizon, out_channels, y, x).
+
+        Raises:
+            ValueError: shapes or `horizon` do not fit.
+        """
+        self._check(frames, "frames", "(batch, time, channel, y, x)")
+        context = frames.shape[1]
+        if not isinstance(horizon, int) or horizon < 1:
+            raise ValueError(f"horizon must be a whole number of at least 1, got horizon {horizon!r}")
+        predictions, _ = self._roll_out(frames, context, context + horizon - 1)
+        return torch.stack(predictions[context - 1 :], dim=1)
+
+    def step(self, frame: Tensor, state: PyramidState | None = None) -> tuple[Tensor, PyramidState]:
+        """One frame (batch, in_channels, y, x) in; the next (batch, out_channels, y, x) and a state to go on with out.
+
+        Feeding frames one by one, then each output, equals `forecast`. Differentiable like `forward`, so that without
+        `torch.no_grad()` the state holds the activations of all steps before.
+
+        Raises:
+            ValueError: shapes do not fit, or `state` is another model's or comes from frames of another (padded) shape.
+        """
+        self._check(frame, "frame", "(batch, channel, y, x)")
+        if state is not None:
+            expected = self.pyramid.initial_state(len(frame), *self._padded(frame), device="meta")
+            if _shapes(state) != _shapes(expected):
+                raise ValueError(
+                    f"state is not of this model and frames of shape {tuple(frame.shape)}; start again with state=None"
+                )
+        next_frame, state, _ = self._advance(frame, state)
+        return next_frame, state
+
+    def _roll_out(
+        self, frames: Tensor, context: int, steps: int, truth_mask: Tensor | None = None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Predictions and auxiliary terms of `steps` steps."""
+        outputs = self.out_channels
+
+        def body(carry: Carry, t: int) -> Advance:
+            own, held, state = carry
+            if own is None or (truth_mask is None and t < context):
+                frame = frames[:, t]
+            elif truth_mask is None:
+                frame = own if held is None else torch.cat((own, held), dim=1)
+            else:
+                fed = truth_mask[:, t, None, None, None]
+                frame = torch.where(fed, frames[:, t, :outputs], own)
+                if held is not None:
+                    others = torch.where(fed, frames[:, t, outputs:], held) if t < context else held
+                    frame = torch.cat((frame, others), dim=1)
+            if self.in_channels > outputs:
+                held = frame[:, outputs:]
+            own, state, auxiliary = self._advance(frame, state)
+            return (own, held, state), (own, auxiliary)
+
+        if self._compiled and frames.is_cuda:
+            # with CUDA graphs: what earlier roll-outs gave may be overwritten
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        start: Carry = (None, None, None)
+        results = recompute.scan(body, start, steps, self.memory)
+        return [own for own, _ in results], [auxiliary for _, auxiliary in results]
+
+    def _advance(self, frame: Tensor, state: PyramidState | None) -> tuple[Tensor, PyramidState, Tensor]:
+        """Next frame, state and auxiliary term."""
+        if state is None:
+            # Gates of lower precision do not lower that of the state they update.
+            weight = self.embed.weight
+            dtype = compute_dtype(weight) if self.half_state else weight.dtype
+            state = self.pyramid.initial_state(len(frame), *self._padded(frame), dtype=dtype, device=frame.device)
+            if self._compiled:
+                state = tree_map_only(Tensor, _like_later, state)
+        if self._compiled:  # once for all steps: the first ones have to look like the others
+            return self._compiled(_like_later(frame), state)
+        return self._time_step(frame, state)
+
+    def _time_step(self, frame: Tensor, state: PyramidState) -> tuple[Tensor, PyramidState, Tensor]:
+        height, width = frame.shape[-2:]
+        x = self.embed(self._pad(frame)).contiguous(memory_format=_layout(frame))
+        x, state, auxiliary = self.pyramid(x, state)
+        next_frame = self.head(x)[..., :height, :width]
+        return next_frame.to(frame.dtype), state, auxiliary
+
+    def _pad(self, frame: Tensor) -> Tensor:
+        """`frame`, its height and width made divisible by what the pyramid needs."""
+        height, width = self._padded(frame)
+        bottom, right = height - frame.shape[-2], width - frame.shape[-1]
+        return functional.pad(frame, (0, right, 0, bottom), mode="replicate") if bottom or right else frame
+
+    def _padded(self, frame: Tensor) -> tuple[int, int]:
+        height, width = frame.shape[-2:]
+        multiple = self.pyramid.multiple
+        return height + -height % multiple, width + -width % multiple
+
+    def _check(self, frames: Tensor, name: str, axes: str) -> None:
+        if not isinstance(frames, Tensor):
+            raise ValueError(f"{name} must be a torch.Tensor {axes}, got {type(frames).__name__}")
+        if frames.ndim != axes.count(",") + 1:
+            raise ValueError(f"{name} must be {axes}, got shape {tuple(frames.shape)}")
+        if frames.shape[-3] != self.in_channels:
+            raise ValueError(
+                f"{name} has {frames.shape[-3]} channels, the model wants {self.in_channels}: "
+                f"got shape {tuple(frames.shape)}, axes are {axes}"
+            )
+        if 0 in frames.shape:
+            raise ValueError(f"{name} is empty: shape {tuple(frames.shape)}, {axes}")
+        if not frames.is_floating_point():
+            raise ValueError(f"{name} must be floating point, in [0, 1], got {frames.dtype}")
+        wanted = self.embed.weight.dtype
+        if frames.dtype != wanted and not torch.is_autocast_enabled(frames.device.type):
+            raise ValueError(f"{name} is {frames.dtype}, the model {wanted}: convert one with .to(dtype)")
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    """In which convolutions are fastest."""
+    return torch.channels_last if x.is_cuda else torch.contiguous_format
+
+
+def _like_later(x: Tensor) -> Tensor:
+    """A tensor of its own, in the layout of activations, that has a gradient where there are gradients."""
+    return x.clone(memory_format=_layout(x)).requires_grad_(torch.is_grad_enabled())
+
+
+def _shapes(state: PyramidState) -> list[list[torch.Size]]:
+    memory = () if state.memory is None else (state.memory,)
+    return [[tensor.shape for tensor in layer] for layer in (*state.layers, memory)]

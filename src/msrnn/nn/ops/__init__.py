@@ -1,0 +1,1 @@
+"""Operations that cells are made of: joined convolutions, warps, local attention, resampling."""

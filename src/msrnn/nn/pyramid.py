@@ -1,0 +1,132 @@
+"""One time step through a stack of recurrent cells, each at its own scale, with skips between them."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from operator import index
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from msrnn.nn.cells.base import Cell, Place, State
+from msrnn.nn.ops.rescale import resample
+
+
+class PyramidState(NamedTuple):
+    """What goes from one time step to the next: each layer's state, bottom first, and the climbing memory (or None)."""
+
+    layers: tuple[State, ...]
+    memory: Tensor | None
+
+
+def _mirror(layer: int, scales: Sequence[int]) -> set[int]:
+    """Where resolution rises: the last earlier layer of the same scale."""
+    if scales[layer] >= scales[layer - 1]:
+        return set()
+    return {max((j for j in range(layer) if scales[j] == scales[layer]), default=layer - 1)}
+
+
+def _unet3p(layer: int, scales: Sequence[int]) -> set[int]:
+    """After the coarsest layer: all encoder outputs not coarser than the layer, and all earlier decoder outputs."""
+    bottom = scales.index(max(scales))
+    if layer <= bottom:
+        return set()
+    return {j for j in range(layer) if j > bottom or scales[j] <= scales[layer]}
+
+
+SKIPS: dict[str, Callable[[int, Sequence[int]], set[int]]] = {
+    "none": lambda layer, scales: set(),
+    "mirror": _mirror,
+    "unet3+": _unet3p,
+    "full": lambda layer, scales: set(range(layer)),
+}
+"""Which earlier layers' outputs are added to a layer's input, beside the output of the layer below."""
+
+
+def check_scales(scales: Sequence[int]) -> tuple[int, ...]:
+    """`scales` as a tuple, or a ValueError that says which are possible."""
+    given = scales
+    try:
+        scales = tuple(map(index, scales))
+    except TypeError:
+        scales = ()
+    if not scales or min(scales) < 1:
+        raise ValueError(f"scales must be positive integers, one per layer, e.g. (1, 2, 4, 4, 2, 1), got {given!r}")
+    for below, above in pairwise(scales):
+        if above not in (below, 2 * below) and below != 2 * above:
+            raise ValueError(
+                f"neighbouring scales must be equal or differ by a factor of 2, got {below} next to {above} in {scales}"
+            )
+    return scales
+
+
+class Pyramid(nn.Module):
+    """Cells of one type at `scales` of the resolution, with `skips` (MS-RNN, arXiv 2206.03010, section 3).
+
+    A plain stack is the pyramid with every scale 1. Only the pyramid resamples: a layer's input, the climbing memory
+    and what the layer below gave one step ago. Resampling has no weights.
+    """
+
+    def __init__(
+        self, cell: type[Cell], channels: int, kernel_size: int, scales: Sequence[int], skips: str, **cell_options: Any
+    ) -> None:
+        super().__init__()
+        if skips not in SKIPS:
+            raise ValueError(f"no skips {skips!r}; choose from {', '.join(SKIPS)}")
+        self.scales = check_scales(scales)
+        self.skips = skips
+        self.channels = channels
+        self.climbs = cell.climbs
+        depth = len(self.scales)
+        classes = [cell.at(Place(layer, depth)) for layer in range(depth)]
+        for layer, c in enumerate(classes):
+            if c.previous not in (None, "below") or (c.previous and layer == 0):
+                raise ValueError(
+                    f'{c.__name__}.previous must be None or "below", and None in layer 0 (its `at` puts another class '
+                    f"there), got {c.previous!r} in layer {layer}"
+                )
+        self.cells = nn.ModuleList(c(channels, kernel_size, **cell_options) for c in classes)
+        self.shared = cell.shared(channels)
+        self.sources = [
+            sorted(SKIPS[skips](layer, self.scales) - {layer - 1}) if layer else [] for layer in range(depth)
+        ]
+        """Per layer, the earlier layers whose outputs are added to its input."""
+        self.multiple = math.lcm(*(scale * c.multiple for scale, c in zip(self.scales, classes, strict=True)))
+        """Height and width of what enters must be divisible by this."""
+
+    def initial_state(self, batch: int, height: int, width: int, **options: Any) -> PyramidState:
+        """Zero state for inputs (batch, channels, height, width); `options` are torch.zeros's: dtype and device."""
+        zeros = {s: torch.zeros(batch, self.channels, height // s, width // s, **options) for s in set(self.scales)}
+        cells = cast(Iterable[Cell], self.cells)
+        layers = tuple(cell.initial_state(zeros[s]) for cell, s in zip(cells, self.scales, strict=True))
+        return PyramidState(layers, zeros[self.scales[-1]] if self.climbs else None)
+
+    def forward(self, x: Tensor, state: PyramidState) -> tuple[Tensor, PyramidState, Tensor]:
+        """(batch, channels, y, x) to the top layer's output of the same shape, the next state, the auxiliary term."""
+        scales = self.scales
+        m = state.memory
+        m_scale = scales[-1]
+        auxiliary = x.new_zeros(())
+        outputs: list[Tensor] = []
+        states: list[State] = []
+        for layer, (cell, scale) in enumerate(zip(self.cells, scales, strict=True)):
+            below = resample(outputs[-1], scales[layer - 1], scale) if layer else resample(x, 1, scale)
+            inputs = sum((resample(outputs[j], scales[j], scale) for j in self.sources[layer]), start=below)
+            more: list[Tensor | nn.Module] = []
+            if m is not None:
+                more.append(resample(m, m_scale, scale))
+            if cell.previous == "below":
+                more.append(resample(state.layers[layer - 1][0], scales[layer - 1], scale))
+            if self.shared is not None:
+                more.append(self.shared)
+            h, cell_state, *rest = cell(inputs, state.layers[layer], *more)
+            if m is not None:
+                m, *rest = rest
+                m_scale = scale
+            if self.shared is not None:
+                (term,) = rest
+                auxiliary = auxiliary + term
+            outputs.append(h)
+            states.append(cell_state)
+        return resample(outputs[-1], scales[-1], 1), PyramidState(tuple(states), m), auxiliary

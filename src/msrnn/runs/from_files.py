@@ -1,0 +1,170 @@
+"""Files with the last frames in, a file with the forecast out."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from tqdm import tqdm
+
+from msrnn.atomic import written
+from msrnn.data.archive import Archive, Reading, find_files, open_archive
+from msrnn.data.field import Field
+from msrnn.data.readers import READERS, recognise
+from msrnn.data.readers.arrays import load_array
+from msrnn.data.write import save_sequences
+from msrnn.plots import animate, plot_frames, save_figure
+from msrnn.runs.predictor import Predictor, load
+from msrnn.settings import NAMED_FILES, DataSettings, SettingsError
+
+SUFFIXES = (".nc", ".zarr", ".npy", ".png", ".gif", ".mp4")
+SHOWN = 6
+"""So many sequences are shown in an animation or a picture."""
+
+
+@dataclass
+class Source:
+    """What to forecast from."""
+
+    files: list[str]
+    reader: str | None = None
+    reader_options: dict[str, Any] = field(default_factory=dict)
+    units: str | None = None
+    interval_minutes: float | None = None
+    skip_bad: bool = False
+
+    def open(self, data: DataSettings, field: Field) -> Archive:
+        """The sequences, read as the training's files were read, whose settings and frames these are.
+
+        Raises:
+            SettingsError: a file is missing or cannot be used.
+        """
+        reader = self.reader or data.reader or self._reader_of(data.name)
+        options = self.reader_options or (data.reader_options if reader == data.reader else {})
+        like = Reading(field.reader, data.units, data.interval_minutes)
+        with _named("--input"):
+            return open_archive(self.files, reader, options, self.units, self.interval_minutes, self.skip_bad, like)
+
+    def _reader_of(self, name: str) -> str | None:
+        """TaxiBJ and RY have readers of their own for HDF5."""
+        if name not in NAMED_FILES or name not in READERS:
+            return None
+        first = next(iter(find_files(self.files[:1])), None)
+        return name if first is not None and recognise(first) == "hdf5" else None
+
+
+def predict_file(
+    run: str, source: Source, output: Path, context: int | None, horizon: int | None, device: str, overwrite: bool
+) -> str:
+    """Forecast from the last frames of `source` and write `output`; answers a line that says what was done.
+
+    Raises:
+        SettingsError: a file is missing, damaged or not possible; nothing is written then.
+    """
+    if output.suffix not in SUFFIXES:
+        raise SettingsError(f"--output {output}: a forecast is written as {' or '.join(SUFFIXES)}")
+    if output.exists() and any(Path(file).exists() and output.samefile(file) for file in source.files):
+        raise SettingsError(f"--output {output} is the input: choose another name")
+    if output.exists() and not overwrite:
+        raise SettingsError(f"--output {output} exists: choose another name, or add --overwrite")
+    for name, value in (("horizon", horizon), ("context", context)):
+        if value is not None and value < 1:
+            raise SettingsError(f"--{name} {value}: at least 1 frame")
+    predictor = load(run, device)
+    archive = source.open(predictor.settings.data, predictor.field)
+    wanted = predictor.settings.context if context is None else context
+    given = [_last(archive, number, wanted) for number in range(len(archive.sequences))]
+    with _named(f"--input {' '.join(source.files[:1])}"):
+        forecasts = [predictor.predict(one, horizon) for one in _progress(given)]
+    try:
+        _write(output, predictor, archive, given, forecasts)
+    except OSError as error:
+        raise SettingsError(f"--output {output} cannot be written ({error.strerror})") from error
+    return _line(output, archive, given, forecasts)
+
+
+def _last(archive: Archive, number: int, wanted: int) -> xr.DataArray:
+    """The last frames of a sequence; with `skip_bad`, of those that can be read."""
+    sequence, path = archive.sequences[number], archive.sources[number].path(0)
+    if archive.skip_bad:
+        read = np.flatnonzero(~np.isnan(archive.scan()[number][:, 0]))
+        sequence = sequence[: read[-1] + 1 if len(read) else 0]
+        whole = len(sequence) - next((place for place in range(len(sequence) - 1, -1, -1) if place not in read), -1) - 1
+        if whole < min(wanted, len(sequence)):
+            raise SettingsError(
+                f"--input {path}: of the last {wanted} frames the last {whole} can be read: use --context {whole}"
+            )
+    if len(sequence) < wanted:
+        fix = f"give more, or use fewer with --context {len(sequence)}" if len(sequence) else "give others"
+        raise SettingsError(f"--input {path}: {len(sequence)} frames, the context is {wanted}: {fix}")
+    return sequence[-wanted:]
+
+
+def _progress(given: list[xr.DataArray]) -> Iterable[xr.DataArray]:
+    return tqdm(given, desc="forecasting", unit="sequence", disable=None, delay=2, leave=False)
+
+
+def _write(
+    output: Path,
+    predictor: Predictor,
+    archive: Archive,
+    given: list[xr.DataArray],
+    forecasts: list[xr.DataArray],
+) -> None:
+    if output.suffix in (".nc", ".zarr"):
+        save_sequences(output, forecasts)
+    elif output.suffix == ".npy":
+        with written(output) as partial:
+            np.save(partial, _as_array(archive, forecasts))
+    else:
+        field, both = predictor.field, []
+        for context, forecast in zip(given[:SHOWN], forecasts, strict=False):
+            size = (forecast.sizes["y"], forecast.sizes["x"])
+            seen = [field.of_values(torch.from_numpy(one.values), one.attrs, size) for one in (context, forecast)]
+            frames = torch.cat(seen)
+            missing = frames.isnan()
+            shown = (
+                field.rates(frames) if field.is_rain else field.to_network(frames)[0].masked_fill(missing, torch.nan)
+            )
+            both.append(shown[:, 0].numpy())
+        if output.suffix == ".png":
+            labels = [f"sequence {number}" for number in range(1, len(both) + 1)] if len(both) > 1 else ["forecast"]
+            save_figure(plot_frames(dict(zip(labels, both, strict=True)), len(given[0]), field.is_rain), output)
+        else:
+            animate(output, {"forecast": np.stack(both)}, context=len(given[0]), rain=field.is_rain)
+
+
+def _as_array(archive: Archive, forecasts: list[xr.DataArray]) -> np.ndarray:
+    """The forecasts with the axes and type of the input, if that is an array; else (time, channel, y, x)."""
+    values = np.stack([forecast.values for forecast in forecasts])
+    paths = {source.path(0) for source in archive.sources}
+    if archive.reader != "array" or len(paths) > 1:
+        return values if len(values) > 1 else values[0]
+    stored = load_array(paths.pop(), str(dict(vars(archive.sources[0].reader)).get("array", "")))
+    if archive.largest != 1:
+        values = (values * archive.largest).round()
+    shape = (values.shape[1], *stored.shape[1:-2]) if stored.ndim < 5 else values.shape[:3]
+    return values.reshape(*shape, *values.shape[-2:]).astype(stored.dtype if stored.dtype.kind in "fu" else np.float32)
+
+
+def _line(output: Path, archive: Archive, given: list[xr.DataArray], forecasts: list[xr.DataArray]) -> str:
+    first, forecast = given[0], forecasts[0]
+    frames = f"{len(forecast)} frames of {forecast.sizes['y']} x {forecast.sizes['x']}"
+    sequences = f" for each of {len(forecasts)} sequences" if len(forecasts) > 1 else ""
+    until = f" until {np.datetime_as_string(first['time'].values[-1], 'm')}" if archive.timed else ""
+    scaled = f"; integers scaled by {archive.largest}" if archive.largest != 1 else ""
+    skipped = f"; skipped {len(archive.skipped)}: {archive.skipped[0]}" if archive.skipped else ""
+    return f"{output}: {frames}{sequences}, after {len(first)} given{until}{scaled}{skipped}"
+
+
+@contextmanager
+def _named(option: str) -> Iterator[None]:
+    """Say which option an error is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise SettingsError(f"{option}: {error}") from error

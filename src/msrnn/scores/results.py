@@ -1,0 +1,250 @@
+"""Scores of several models on the same sequences: as rows, as files, as text."""
+
+import csv
+import json
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+
+from msrnn.atomic import written
+from msrnn.scores import PERFECT, PHYSICAL, Score
+from msrnn.scores.bootstrap import LEAST_BLOCKS, LEVEL
+from msrnn.settings import SettingsError
+
+MODEL, PERSISTENCE, CONSTANT, EXTRAPOLATION = "model", "persistence", "best constant image", "extrapolation"
+SHORT = {MODEL: "model", PERSISTENCE: "pers.", CONSTANT: "const", EXTRAPOLATION: "extr."}
+ALL = "all"
+"""In the place of a lead time: all of them together."""
+COMPARABLE = {
+    "name": "protocols", "normalisation": "normalisations", "step_minutes": "time steps", "context": "contexts",
+    "horizon": "horizons", "fingerprint": "test sequences",
+}  # fmt: skip
+"""What runs must share for their scores to stand side by side, and what it is called."""
+WIDTH, OTHERS = 80, 4
+"""Columns of a table, and so many models beside the first there is room for."""
+
+
+class Row(NamedTuple):
+    """A score of a model, or the difference between two."""
+
+    model: str
+    """Or "A - B"."""
+    score: str
+    threshold: float | None
+    window: int | None
+    lead: int | str
+    """1 is the first frame after the context; "all": all together."""
+    value: float
+    low: float
+    """Of the interval that holds 95 % of the bootstrap's resamples; NaN: there is none."""
+    high: float
+    n: int
+    """Sequences."""
+    skill: float
+    """Relative to persistence: 0 is as good, 1 is perfect; NaN where that has no meaning."""
+
+
+@dataclass
+class Evaluation:
+    """Scores of a model and of its baselines on the same sequences."""
+
+    protocol: dict[str, Any]
+    """What was scored, and how."""
+    models: list[str]
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    """What a reader should know, in sentences."""
+    sequences: list[tuple[str, float]] = field(default_factory=list)
+    """Each sequence's title, and the model's score on it that `protocol["ranked_by"]` names."""
+    resamples: dict[str, np.ndarray] = field(default_factory=dict)
+    """`resample_key` to (resample,): the scores over all leads of the bootstrap's resamples."""
+
+    def __post_init__(self) -> None:
+        self._rows = {row[:5]: row for row in self.rows}
+
+    def row(self, model: str, score: Score | str, lead: int | str = ALL) -> Row:
+        """A row by what it is of."""
+        return self._rows[(model, *(Score(score) if isinstance(score, str) else score), lead)]
+
+    def value(self, model: str, score: Score | str, lead: int | str = ALL) -> float:
+        """A score."""
+        return self.row(model, score, lead).value
+
+    @property
+    def leads(self) -> list[int]:
+        """The lead times."""
+        leads: list[int] = self.protocol["leads"]
+        return leads
+
+    @property
+    def lead_times(self) -> list[float]:
+        """`leads` in minutes, if the step of the data is known, else in frames."""
+        step: float | None = self.protocol["step_minutes"]
+        return [lead * (step or 1) for lead in self.leads]
+
+    @property
+    def scores(self) -> list[Score]:
+        """Which there are."""
+        return list(dict.fromkeys(Score(*row[1:4]) for row in self.rows))
+
+    def name(self, score: Score) -> str:
+        """A score's name in a table."""
+        name = score.name.removesuffix(PHYSICAL)
+        if name != score.name:
+            name += f" {self.protocol['units'][score.name]}"
+        if score.threshold is not None:
+            name += f" {score.threshold:g}"
+        return name + (f", {score.window} px" if score.window is not None else "")
+
+    def table(self) -> str:
+        """The scores that matter most per lead time, and all of them over all leads, at most 80 columns wide."""
+        labels = short_labels(self.models)
+        events = [score for score in self.scores if score.name == "csi"]
+        main = [Score("mse"), Score("ssim"), *(events or [Score("psnr")])]
+        main = [score for score in main if any(np.isfinite(self.value(model, score)) for model in self.models)]
+        per_lead = _bands([str(lead) for lead in self.leads], [self._block(score, labels) for score in main])
+        text = [per_lead]
+        for others in _chunks(self.models[1:], OTHERS):
+            heads = "".join(f"{labels[model]:>7}" for model in others)
+            lines = [f"{'all leads':<19}{'model':>6}  {f'{LEVEL:.0%} interval':^15}{heads}  skill"]
+            for score in self.scores:
+                row = self.row(MODEL, score)
+                between = "" if np.isnan(row.low) else f"{short(row.low):>6} - {short(row.high):<6}"
+                values = "".join(f"{short(self.value(model, score)):>7}" for model in others)
+                line = f"{self.name(score):<19}{short(row.value):>6}  {between:<15}{values}"
+                lines.append((line + ("" if np.isnan(row.skill) else f"{short(row.skill):>7}")).rstrip())
+            text.append("\n".join(lines) + "\n\n")
+        legend = [f"{label}: {model}" for model, label in labels.items() if model not in SHORT]
+        notes = [line for note in (self.said(), *legend, *self.notes) for line in textwrap.wrap(note, WIDTH)]
+        return "".join(text) + "\n".join(notes) + "\n"
+
+    def _block(self, score: Score, labels: dict[str, str]) -> tuple[str, list[str], list[list[str]]]:
+        """Head, columns, and for each lead what stands in them."""
+        with_skill = score.name in PERFECT and PERSISTENCE in self.models
+        rows = []
+        for lead in self.leads:
+            values = [self.value(model, score, lead) for model in self.models]
+            rows.append([short(value) for value in (*values, *([self.row(MODEL, score, lead).skill] * with_skill))])
+        head = (
+            self.name(score).upper() if score.threshold is None else f"{self.name(score)} {self.protocol['of_event']}"
+        )
+        return head.strip(), [*labels.values(), *["skill"] * with_skill], rows
+
+    def said(self) -> str:
+        """The protocol in sentences."""
+        p = self.protocol
+        frames = f"{p['context']} frames given, {p['horizon']} scored; forecasts clipped to the valid range"
+        if p["name"] == "paper":
+            true = p["context"] - 1
+            frames = f"all frames but the first scored, {true} of them forecast from true ones; forecasts not clipped"
+        sentences = [
+            f"Protocol {p['name']}: {p['split']} split, {p['sequences']} sequences; {frames}.",
+            "mse, mae and rmse are per pixel, mse_sum and mae_sum per frame, in [0, 1] if no units are named; ssim has",
+            "a Gaussian window of 11, sigma 1.5 and data range 1; psnr is in dB, mean over frames, at most 100.",
+            f"Missing pixels are not scored. Normalisation {p['normalisation']}.",
+        ]
+        if p["thresholds"]:
+            unit = f", in {p['of_event']}" if p["of_event"] else ""
+            sentences += [
+                f"An event is a pixel at or above the threshold{unit}; scores are made of the counts of all sequences;",
+                "px: edge of the window.",
+            ]
+        if PERSISTENCE in self.models:
+            sentences.append("Skill is relative to persistence: 0 is as good, 1 is perfect.")
+        if p["blocks"] >= LEAST_BLOCKS:
+            sentences.append(f"Intervals: bootstrap over {p['blocks']} {p['block']}.")
+        else:
+            sentences.append(f"No intervals: of {p['block']} there are {p['blocks']}, {LEAST_BLOCKS} are needed.")
+        return " ".join(sentences)
+
+    def save(self, path: Path) -> None:
+        """`path`.txt: the table; `path`.csv: every row; `path`.json: all of it; `path`.npz: resamples."""
+        with written(path.with_name(f"{path.name}.txt")) as partial:
+            partial.write_text(self.table())
+        with written(path.with_name(f"{path.name}.csv")) as partial, partial.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(Row._fields)
+            writer.writerows(["" if cell is None else cell for cell in row] for row in self.rows)
+        with written(path.with_name(f"{path.name}.npz")) as partial:
+            np.savez_compressed(partial, **self.resamples)  # type: ignore[arg-type]  # names of arrays
+        with written(path.with_name(f"{path.name}.json")) as partial:
+            document = {name: getattr(self, name) for name in ("protocol", "models", "notes", "sequences", "rows")}
+            partial.write_text(json.dumps(_finite(document | {"columns": Row._fields})))
+
+    @classmethod
+    def load(cls, path: Path) -> "Evaluation":
+        """What `save` wrote.
+
+        Raises:
+            SettingsError: it is not there, or damaged.
+        """
+        try:
+            document = json.loads(path.with_name(f"{path.name}.json").read_text())
+            with path.with_name(f"{path.name}.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                resamples = {name: file[name] for name in file.files}
+            numbers = Row._fields.index("value")
+            rows = [
+                Row(*row[:numbers], *(np.nan if cell is None else cell for cell in row[numbers:]))
+                for row in document["rows"]
+            ]
+            sequences = [(title, np.nan if value is None else value) for title, value in document["sequences"]]
+            return cls(document["protocol"], document["models"], rows, document["notes"], sequences, resamples)
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise SettingsError(f"{path}.json cannot be used ({error}): run msrnn evaluate again") from error
+
+
+def _chunks(items: Sequence[str], count: int) -> list[Sequence[str]]:
+    return [items[start : start + count] for start in range(0, max(1, len(items)), count)]
+
+
+def resample_key(model: str, score: Score) -> str:
+    """Of `Evaluation.resamples`."""
+    return " ".join("-" if part is None else str(part) for part in (*score, model))
+
+
+def short_labels(models: Sequence[str]) -> dict[str, str]:
+    """Models' names in at most five letters."""
+    return {model: SHORT.get(model, f"run{number}") for number, model in enumerate(models)}
+
+
+def short(value: float) -> str:
+    """At most five letters, without the zero before the point."""
+    size, negative = abs(value), value < 0
+    if 0 < size < (5e-4 if negative else 5e-5) or size >= (9_999.5 if negative else 99_999.5):
+        return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
+    digits = 4 if size < 0.99995 else 2 if size < 99.995 else 1 if size < 999.95 else 0
+    return re.sub(r"^(-?)0\.", r"\1.", f"{value + 0.0:.{max(0, digits - negative)}f}")
+
+
+def _bands(labels: list[str], blocks: list[tuple[str, list[str], list[list[str]]]]) -> str:
+    """Blocks of columns, as many beside one another as there is room for; each band has the labels at its left."""
+    bands: list[list[tuple[str, list[str], list[list[str]]]]] = [[]]
+    for block in blocks:
+        room = WIDTH - 4 - sum(2 + 6 * len(columns) for _, columns, _ in bands[-1])
+        if bands[-1] and room < 2 + 6 * len(block[1]):
+            bands.append([])
+        bands[-1].append(block)
+    text = ""
+    for band in bands:
+        text += "    " + "".join(f"  {f' {head} ':-^{6 * len(columns)}}" for head, columns, _ in band) + "\n"
+        text += "lead" + "".join("  " + "".join(f"{column:>6}" for column in columns) for _, columns, _ in band) + "\n"
+        for number, label in enumerate(labels):
+            cells = "".join("  " + "".join(f"{cell:>6}" for cell in rows[number]) for *_, rows in band)
+            text += f"{label:>4}{cells}\n"
+        text += "\n"
+    return text
+
+
+def _finite(value: Any) -> Any:
+    """Numbers that JSON has: what is not finite becomes null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,251 @@
+"""A training, from settings to a run directory."""
+
+import errno
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from torch.utils.data import DataLoader
+
+from msrnn.analysis.cost import fastest_that_fits, ways_to_fit
+from msrnn.analysis.workload import cost_of, workload_of
+from msrnn.data import Data, open_data
+from msrnn.data.loading import Process, evaluation_loader, training_loader
+from msrnn.device import find_device, free_memory, lay_out
+from msrnn.runs.directory import RunDirectory
+from msrnn.settings import Memory, RunSettings, SettingsError
+from msrnn.tables import said
+from msrnn.training.callbacks import (
+    AtomicCheckpoints,
+    BestWeights,
+    JSONLines,
+    LastCheckpoint,
+    Patience,
+    TrainingBar,
+    ValidationLines,
+)
+from msrnn.training.module import MONITOR, Training
+from msrnn.training.processes import Processes, environment, find_processes
+
+PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
+FREE_ON_RESUME = ("device", "compile", "devices", "nodes", "workers", "on_nonfinite", "model.memory")
+LIGHTNING_NOISE = (
+    ".*does not have many workers",  # advice for data on disk; ours are made on the fly
+    r".*LeafSpec",  # Lightning 2.6 uses what torch 2.13 deprecates
+    ".*exists and is not empty",  # a run that is resumed
+    ".*your dataloader is not resumable",  # ours begins at the checkpoint's step
+    ".*recommended to use .*sync_dist=True",  # scores are those of all processes already
+)
+
+
+def train(settings: RunSettings, out: str | Path, resume: bool = False, init_from: str | None = None) -> RunDirectory:
+    """Train a model and leave it in the run directory `out`.
+
+    Args:
+        settings: the model, the data and the training.
+        out: the run directory; it must not exist, unless `resume`.
+        resume: go on from the last checkpoint in `out`; from the start, if there is none yet, or no run at all.
+        init_from: run directory whose weights to start from.
+
+    Raises:
+        SettingsError: a setting is not possible; nothing has been written then.
+        FloatingPointError: a loss or a gradient is not finite; checkpoints are those from before.
+        StoppedError: SIGINT or SIGTERM stopped it; the message says how to go on.
+        KeyboardInterrupt: a second SIGINT did.
+        OSError: something cannot be written; errno is ENOSPC if the disk is full.
+    """
+    if resume and init_from is not None:
+        raise SettingsError("--resume goes on with a run's own weights: leave out --init-from, or --resume")
+    directory = RunDirectory(out)
+    resume = resume and directory.begun
+    if not resume:
+        rank_zero_only(directory.check_new)()  # the others come later
+    device = find_device(settings.device)
+    processes = find_processes(settings, device)
+    data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
+    settings = replace(settings, data=data.settings)
+    if settings.loss == "balanced" and data.field.is_rain and data.field.normalisation != "rain":
+        raise SettingsError("--loss balanced weighs the paper's pixels: leave out --data.normalisation, or the loss")
+    training = data.training(settings.steps * settings.batch_size)
+    validation = data.held_out("validation", on_crops=True)
+    if settings.model.memory == "auto":
+        memory = (
+            directory.settings().model.memory
+            if resume
+            else _memory(settings, training[0].shape, device, processes.total)
+        )
+        settings = replace(settings, model=replace(settings.model, memory=memory))
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        module = Training(settings, data.field, training[0].shape[1:], data.fingerprint, training.title)
+    if init_from is not None:
+        RunDirectory(init_from).load_into(module.model)
+    lay_out(module.model, device)
+    if settings.compile:
+        # CUDA graphs: the backward pass, in a thread of its own, cannot search for convolutions while it is recorded
+        graphs = device.type == "cuda" and settings.model.memory == "keep"
+        module.model.compile(dynamic=False, mode="reduce-overhead" if graphs else None)
+        rank_zero_only(sys.stderr.write)(
+            "--compile: a minute or two before the first step, and before the first validation\n"
+        )
+    first_step = _resumed_step(directory, settings, data) if resume else 0
+    trainer = _trainer(settings, directory, device, processes, first_step)
+    process = Process(trainer.global_rank, trainer.world_size)
+    share = settings.batch_size // (settings.accumulate * processes.total)
+    with ExitStack() as stack:
+        if trainer.is_global_zero:
+            if not resume:
+                directory.create(settings, data.field)
+            stack.enter_context(directory.being_trained())
+            if resume:
+                directory.tidy(first_step)
+            for note in data.notes:
+                sys.stderr.write(f"{note}\n")
+            if resume and not first_step:
+                sys.stderr.write(f"{directory.path} has no checkpoint: it begins again\n")
+        _fit(
+            trainer,
+            module,
+            training_loader(training, settings, first_step, process),
+            evaluation_loader(validation, share, settings.workers, process),
+            directory,
+            directory.last_checkpoint if first_step else None,
+        )
+    return directory
+
+
+def _fit(
+    trainer: Trainer,
+    module: Training,
+    training: DataLoader[Any],
+    validation: DataLoader[Any],
+    directory: RunDirectory,
+    checkpoint: Path | None,
+) -> None:
+    """Train; what ends it early says how to go on."""
+    with warnings.catch_warnings():
+        for message in LIGHTNING_NOISE:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            trainer.fit(module, training, validation, ckpt_path=checkpoint)
+        except SystemExit as leaving:
+            if not leaving.code:  # another process speaks
+                raise
+            # what Lightning makes of a second Ctrl-C
+            at = f"stopped in the middle of step {trainer.global_step + 1}; what was saved before is kept"
+            raise KeyboardInterrupt(f"{at}; go on with: msrnn train --resume --out {directory.path}") from None
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            hint = f"what was saved before is kept; make room, then: msrnn train --resume --out {directory.path}"
+            raise OSError(error.errno, f"{error.strerror}; {hint}", error.filename) from error
+    if trainer.is_global_zero and module.skipped:
+        sys.stderr.write(
+            f"{int(module.skipped)} of {trainer.max_steps} steps were skipped: loss or gradient not finite\n"
+        )
+
+
+def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, processes: int) -> Memory:
+    """The fastest memory mode that fits the device; sequences are (time, channel, y, x).
+
+    Raises:
+        SettingsError: none fits; the message says what would.
+    """
+    cost = cost_of(settings.model, sequence[1], workload_of(settings, sequence, processes))
+    available = free_memory(device)
+    mode = fastest_that_fits(cost, available)
+    if mode is None:
+        assert available is not None
+        ways = " ".join(ways_to_fit(cost, available, settings.accumulate))
+        raise SettingsError(f"--memory auto: nothing fits. {ways}")
+    has = "an unknown amount of memory" if available is None else f"{said(available)} for it"
+    sys.stderr.write(f"--memory auto: {mode}, about {said(cost.training_bytes(mode))}; {device} has {has}\n")
+    return mode
+
+
+def _resumed_step(directory: RunDirectory, settings: RunSettings, data: Data) -> int:
+    """After which optimiser step the training goes on.
+
+    Raises:
+        SettingsError: it would not be the same training, or the checkpoint is damaged.
+    """
+    _check_unchanged(directory, settings)
+    progress = directory.progress()
+    if directory.field() != data.field or (progress.step and progress.fingerprint != data.fingerprint):
+        raise SettingsError(
+            f"--resume: the files of {settings.data.name} have changed since {directory.path} was begun; "
+            "train into a new --out, with --init-from for the same weights"
+        )
+    return progress.step
+
+
+def fixed_on_resume(settings: RunSettings) -> dict[str, Any]:
+    """Those that `--resume` cannot change, by their names on the command line."""
+    return {name: value for name, value in _flat(asdict(settings)) if name not in FREE_ON_RESUME}
+
+
+def _flat(settings: Mapping[str, Any], group: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{group}{name}.")
+        else:
+            yield f"{group}{name}", value
+
+
+def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
+    """What a training depends on must be as it was."""
+    before, now = fixed_on_resume(directory.settings()), fixed_on_resume(settings)
+    for name in before | now:
+        was, given = (values.get(name, "not given") for values in (before, now))
+        if was != given:
+            raise SettingsError(
+                f"--resume cannot change {name}: it is {was} in {directory.path}, {given} was given; "
+                "train into a new --out, with --init-from for the same weights"
+            )
+
+
+def _trainer(
+    settings: RunSettings, directory: RunDirectory, device: torch.device, processes: Processes, first_step: int
+) -> Trainer:
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    callbacks: list[Callback] = [
+        BestWeights(directory.weights_file, MONITOR),
+        *([] if settings.patience is None else [Patience(MONITOR, patience=settings.patience)]),
+        LastCheckpoint(directory, settings.steps_per_validation),
+    ]
+    interactive = sys.stderr.isatty()
+    callbacks.append(TrainingBar() if interactive else ValidationLines())
+    return Trainer(
+        accelerator=device.type,
+        devices=processes.devices,
+        num_nodes=processes.nodes,
+        strategy="ddp" if processes.total > 1 else "auto",
+        precision=PRECISIONS[settings.precision],
+        max_steps=settings.steps,
+        accumulate_grad_batches=settings.accumulate,
+        val_check_interval=settings.steps_per_validation * settings.accumulate,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,  # the module logs by itself
+        logger=[
+            JSONLines(directory.metrics_file),
+            TensorBoardLogger(directory.path, name=None, version="tensorboard", purge_step=first_step),
+        ],
+        callbacks=callbacks,
+        plugins=[AtomicCheckpoints(), *environment()],
+        enable_checkpointing=False,  # Lightning's own; ours are callbacks
+        enable_progress_bar=interactive,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        benchmark=device.type == "cuda",  # all batches have one shape
+    )

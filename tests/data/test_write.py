@@ -1,0 +1,170 @@
+"""Stores that `data convert` makes, and what forecasts are written into."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from helpers import formats
+from msrnn.data.archive import Archive, open_archive
+from msrnn.data.write import convert, save_sequences
+from msrnn.settings import SettingsError
+
+RAIN = formats.rain(150, 20, 30)
+
+
+@pytest.fixture
+def knmi(tmp_path):
+    (tmp_path / "radar").mkdir()
+    formats.write_knmi(tmp_path / "radar", RAIN)
+    return tmp_path / "radar"
+
+
+def test_a_store_holds_what_the_files_hold(knmi, tmp_path):
+    convert(open_archive(knmi), tmp_path / "rain.zarr")
+    data = xr.open_zarr(tmp_path / "rain.zarr", chunks=None)
+    assert set(data.data_vars) == {"rain_amount", *write.STATISTICS}
+    array = data["rain_amount"]
+    np.testing.assert_allclose(array.values[:, 0], RAIN, rtol=1e-6)
+    assert array.attrs["units"] == "mm"
+    assert array.attrs["interval_minutes"] == 5
+    assert array.attrs["standard_name"] == "lwe_thickness_of_precipitation_amount"
+    archive = open_archive(tmp_path / "rain.zarr")
+    (converted,), (original,) = archive.sequences, open_archive(knmi).sequences
+    xr.testing.assert_identical(converted.drop_attrs(deep=False), original.drop_attrs(deep=False))
+    assert original.attrs.items() <= converted.attrs.items()
+    assert archive.statistics is not None
+    np.testing.assert_allclose(archive.statistics[0], open_archive(knmi).scan()[0], rtol=1e-6)
+    with pytest.raises(SettingsError, match=r"--to .*rain.zarr exists: choose another name"):
+        convert(open_archive(knmi), tmp_path / "rain.zarr")
+
+
+def test_statistics_of_frames(tmp_path):
+    values = np.array([[[np.nan, 0.0, 0.1, 4.0]], [[np.nan] * 4]]).repeat(2, axis=1)
+    formats.dataset(values).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    (statistics,) = open_archive(tmp_path / "rain.nc").scan()
+    np.testing.assert_allclose(statistics[0], [0.75, 2 / 3, 0, 4])
+    assert statistics[1].tolist() == [0, 0, np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("change", [None, "one file less", "other numbers"])
+def test_an_interrupted_conversion_goes_on(knmi, tmp_path, monkeypatch, change):
+    """Or begins anew, if the files are others."""
+    read = []
+    honest = Archive.read
+
+    def interrupted(archive, number, frames, size=None):
+        read.append(frames.start)
+        if read == [0, 64]:
+            raise KeyboardInterrupt
+        return honest(archive, number, frames, size)
+
+    monkeypatch.setattr(Archive, "read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert(open_archive(knmi), tmp_path / "rain.zarr")
+    assert not (tmp_path / "rain.zarr").exists()
+    expected = RAIN
+    if change == "one file less":
+        sorted(knmi.iterdir())[-1].unlink()
+        expected = RAIN[:-1]
+    elif change:
+        expected = 2 * RAIN
+        formats.write_knmi(knmi, expected)
+    convert(open_archive(knmi), tmp_path / "rain.zarr")
+    assert read[2] == (0 if change else 64)
+    np.testing.assert_allclose(open_archive(tmp_path / "rain.zarr").sequences[0].values[:, 0], expected, rtol=1e-6)
+    assert {path.name for path in tmp_path.iterdir()} == {"radar", "rain.zarr"}
+
+
+def test_bad_frames_are_left_out_and_listed(knmi, tmp_path):
+    bad = sorted(knmi.iterdir())[70]
+    bad.write_bytes(bad.read_bytes()[:2200])
+    archive = open_archive(knmi, skip_bad=True)
+    convert(archive, tmp_path / "rain.zarr")
+    assert [error.kind for error in archive.skipped] == ["damaged file"]
+    assert bad.name in str(archive.skipped[0])
+    (sequence,) = open_archive(tmp_path / "rain.zarr").sequences
+    whole = np.delete(RAIN, 70, axis=0)
+    known = ~np.isnan(sequence.values).all(axis=(1, 2, 3))
+    np.testing.assert_allclose(sequence.values[known][:, 0], whole, rtol=1e-6)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "gone"])
+def test_a_damaged_store_is_not_read_as_missing(knmi, tmp_path, damage):
+    """Frames 64 to 127 lie in its second shard; Zarr takes a file that is gone for missing values."""
+    path = tmp_path / "rain.zarr"
+    convert(open_archive(knmi), path)
+    shard = path / "rain_amount" / "c" / "1" / "0" / "0" / "0"
+    if damage == "gone":
+        shard.unlink()
+    else:
+        shard.write_bytes(shard.read_bytes()[:-40])
+    (sequence,) = open_archive(path).sequences
+    np.testing.assert_allclose(sequence[:64].values[:, 0], RAIN[:64], rtol=1e-6)
+    for frames in (slice(60, 70), 64):
+        with pytest.raises(SettingsError, match=r"rain.zarr: (cannot be read|the chunks of 64 frames are gone)"):
+            _ = sequence[frames].values
+    archive = open_archive(path, skip_bad=True)
+    (statistics,) = archive.scan()
+    assert np.flatnonzero(np.isnan(statistics[:, 0])).tolist() == list(range(64, 128))
+    assert len(archive.skipped) == 64
+
+
+def test_resized_by_area_mean_in_mm_h(tmp_path):
+    dbz = np.where(np.random.default_rng(0).random((3, 4, 6)) < 0.5, -32.0, 30.0)
+    formats.dataset(dbz, "dBZ").to_netcdf(tmp_path / "dbz.nc", engine="h5netcdf")
+    convert(open_archive(tmp_path / "dbz.nc"), tmp_path / "small.zarr", size=(2, 3))
+    (sequence,) = open_archive(tmp_path / "small.zarr").sequences
+    rates = np.where(dbz > 0, (1000 / 256) ** (1 / 1.42), 0).reshape(3, 2, 2, 3, 2).mean(axis=(2, 4))
+    with np.errstate(divide="ignore"):
+        expected = np.maximum(10 * np.log10(256 * rates**1.42), -10)
+    np.testing.assert_allclose(sequence.values[:, 0], expected, rtol=1e-5)
+    assert sequence["y"].values.tolist() == [2500, 500]
+    assert sequence["x"].values.tolist() == [500, 2500, 4500]
+
+
+def test_statistics_are_of_the_units_that_are_said(tmp_path):
+    np.save(tmp_path / "rain.npy", RAIN)
+    convert(open_archive(tmp_path / "rain.npy"), tmp_path / "rain.zarr")
+    assert np.isnan(open_archive(tmp_path / "rain.zarr").scan()[0][:, 1]).all()
+    (said,) = open_archive(tmp_path / "rain.zarr", units="mm/h").scan()
+    np.testing.assert_allclose(said, open_archive(tmp_path / "rain.npy", units="mm/h").scan()[0])
+    assert said[0, 1] > 0.5
+
+
+def test_a_grid_mapping_is_kept(tmp_path):
+    sequence = formats.dataset(RAIN[:4], "mm/h")
+    sequence["rain"].attrs["grid_mapping"] = "crs"
+    sequence.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    (sequence,) = open_archive(tmp_path / "rain.nc").sequences
+    save_sequences(tmp_path / "forecast.nc", [sequence])
+    with xr.open_dataset(tmp_path / "forecast.nc", decode_coords=False) as data:
+        assert data["rain_rate"].attrs["grid_mapping"] == "crs"
+        assert data["crs"].attrs == {"proj4": "+proj=stere"}
+
+
+def test_numbered_sequences_become_one_with_gaps(tmp_path):
+    values = np.random.default_rng(0).random((3, 4, 1, 5, 5))
+    np.save(tmp_path / "frames.npy", values)
+    convert(open_archive(tmp_path / "frames.npy"), tmp_path / "frames.zarr")
+    archive = open_archive(tmp_path / "frames.zarr")
+    (sequence,) = archive.sequences
+    assert not archive.timed
+    assert sequence["time"].values.tolist() == [*range(4), *range(1004, 1008), *range(2008, 2012)]
+    np.testing.assert_allclose(sequence.values, values.reshape(12, 1, 5, 5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_forecasts_in_files(tmp_path, suffix):
+    sequence = formats.dataset(RAIN[:4], "mm/h")["rain"].expand_dims("channel", axis=1)
+    path = tmp_path / f"forecast{suffix}"
+    for _ in range(2):  # the second replaces the first
+        save_sequences(path, [sequence])
+    (again,) = open_archive(path).sequences
+    np.testing.assert_array_equal(again.values, sequence.values)
+    assert again.coords.equals(
+        sequence.coords.to_dataset().drop_vars("crs").coords.merge(again.coords.to_dataset()[["crs"]]).coords
+    )
+    save_sequences(tmp_path / f"two{suffix}", [sequence, sequence + 1])
+    two = open_archive(tmp_path / f"two{suffix}").sequences
+    np.testing.assert_allclose(two[1].values, sequence.values + 1)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
