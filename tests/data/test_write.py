@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from helpers import formats
+from msrnn.data import write
 from msrnn.data.archive import Archive, open_archive
 from msrnn.data.write import convert, save_sequences
 from msrnn.settings import SettingsError
