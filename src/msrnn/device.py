@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from msrnn.settings import SettingsError
+from msrnn.errors import Setting, SettingsError
 
 
 def find_device(name: str) -> torch.device:
@@ -19,9 +19,13 @@ def find_device(name: str) -> torch.device:
     if name == "auto":
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("--device cuda: torch finds no CUDA device here; use --device auto")
+        raise SettingsError(
+            Setting("device", name), ": torch finds no CUDA device here; use ", Setting("device", "auto")
+        )
     if name == "mps" and not torch.backends.mps.is_available():
-        raise SettingsError("--device mps: torch finds no MPS device here; use --device auto")
+        raise SettingsError(
+            Setting("device", name), ": torch finds no MPS device here; use ", Setting("device", "auto")
+        )
     return torch.device(name)
 
 

@@ -1,6 +1,6 @@
-"""What a run is made of: dataclasses, checked on construction, for the command line, recipes and run directories.
+"""Settings of a run: dataclasses, checked when they are made, for Python, the command line and recipes.
 
-Nothing here imports torch: `--help` has to be fast.
+Nothing here imports torch, so that help is fast.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,8 @@ from functools import cache
 from math import inf
 from types import NoneType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from msrnn.errors import Setting, SettingsError
 
 Split = Literal["train", "validation", "test"]
 FIXED_LENGTH = 20
@@ -21,13 +23,9 @@ Memory = Literal["keep", "step", "sqrt"]
 Skips = Literal["none", "mirror", "unet3+", "full"]
 
 
-class SettingsError(ValueError):
-    """A user's setting is not possible; the message says which is."""
-
-
-def _require(condition: bool, message: str) -> None:
+def _require(condition: bool, *message: object) -> None:
     if not condition:
-        raise SettingsError(message)
+        raise SettingsError(*message)
 
 
 @dataclass
@@ -46,21 +44,21 @@ class ModelSettings:
     """Which earlier layers' outputs are added to a layer's input: none, mirror, unet3+ or full. Default: as the name
     says."""
     memory: Literal[Memory, "auto"] = "keep"
-    """--memory for short. What training holds: all activations (keep), the state of each step, or of a few (sqrt); the
-    rest is computed again. auto: the fastest that fits the device."""
+    """Memory mode of training: hold all activations (keep), the state of each step (step) or of a few (sqrt), and
+    compute the rest again; auto: the fastest mode that fits the device. Short: memory."""
     half_state: bool = True
-    """With --precision bf16, carry memories from step to step in bfloat16 too; false: in float32."""
+    """With precision bf16, carry the state from step to step in bfloat16 too; false: in float32."""
     options: dict[str, Any] = field(default_factory=dict)
-    """The cell's own options, e.g. --model.options.links 13 for trajgru."""
+    """The cell's own options, e.g. model.options.links 13 for trajgru."""
 
     def __post_init__(self) -> None:
         for name in ("hidden_channels", "kernel_size"):
-            _require(getattr(self, name) >= 1, f"model.{name}={getattr(self, name)} must be at least 1")
+            _require(getattr(self, name) >= 1, Setting(f"model.{name}", getattr(self, name)), " must be at least 1")
 
 
 @dataclass
 class DigitsSettings:
-    """Moving digits: only for --data moving-mnist"""
+    """Moving digits: only for data moving-mnist"""
 
     folder: str | None = None
     """Folder with MNIST's IDX files; without it, the handwritten digits that come with scikit-learn."""
@@ -80,12 +78,14 @@ class DigitsSettings:
     def __post_init__(self) -> None:
         _require(
             0 < self.digit_size <= min(self.size),
-            f"data.digits.digit_size={self.digit_size} must be between 1 and the frame's edge, {min(self.size)}",
+            Setting("data.digits.digit_size", self.digit_size),
+            f" must be between 1 and the frame's edge, {min(self.size)}",
         )
-        _require(self.number >= 1, f"data.digits.number={self.number}: at least one digit is needed")
+        _require(self.number >= 1, Setting("data.digits.number", self.number), ": at least one digit is needed")
         _require(
             0 <= self.speed[0] <= self.speed[1] <= 1,
-            f"data.digits.speed={list(self.speed)} must be two rising numbers between 0 and 1",
+            Setting("data.digits.speed", self.speed),
+            " must be two rising numbers between 0 and 1",
         )
 
 
@@ -102,7 +102,7 @@ class DataSettings:
     reader_options: dict[str, Any] = field(default_factory=dict)
     """Options of the reader, as KEY=VALUE."""
     units: Units | None = None
-    """Units of the numbers; mm is per --data.interval-minutes. Default: what the files say."""
+    """Units of the numbers; mm is per interval_minutes. Default: what the files say."""
     interval_minutes: float | None = None
     """Interval of units mm. Default: what the files say."""
     z_r: Literal["dwd", "marshall-palmer", "hko"] | tuple[float, float] = "dwd"
@@ -153,50 +153,62 @@ class DataSettings:
     def __post_init__(self) -> None:
         for name in ("epoch_samples", "validation_samples", "test_samples", "stride"):
             value = getattr(self, name)
-            _require(value is None or value >= 1, f"data.{name}={value} must be at least 1")
+            _require(value is None or value >= 1, Setting(f"data.{name}", value), " must be at least 1")
         for name in ("size", "crop"):
             value = getattr(self, name)
-            _require(value is None or min(value) >= 1, f"data.{name}={value} must be at least 1 high and wide")
+            _require(
+                value is None or min(value) >= 1, Setting(f"data.{name}", value), " must be at least 1 high and wide"
+            )
         for name in ("interval_minutes", "step_minutes"):
             value = getattr(self, name)
-            _require(value is None or 0 < value < inf, f"data.{name}={value} must be positive and finite")
+            _require(value is None or 0 < value < inf, Setting(f"data.{name}", value), " must be positive and finite")
         for name in ("max_missing", "min_wet", "dry_keep"):
-            _require(0 <= getattr(self, name) <= 1, f"data.{name}={getattr(self, name)} must be between 0 and 1")
+            value = getattr(self, name)
+            _require(0 <= value <= 1, Setting(f"data.{name}", value), " must be between 0 and 1")
         _require(
             min(self.shares) >= 0 and abs(sum(self.shares) - 1) < 1e-6,
-            f"data.shares={list(self.shares)} must be three shares that sum to 1",
+            Setting("data.shares", self.shares),
+            " must be three shares that sum to 1",
         )
-        _require(self.guard is None or self.guard >= 0, f"data.guard={self.guard} must not be negative")
+        _require(self.guard is None or self.guard >= 0, Setting("data.guard", self.guard), " must not be negative")
         z_r = Z_R_NAMES.get(self.z_r) if isinstance(self.z_r, str) else self.z_r
-        _require(z_r is not None and min(z_r) > 0, f"data.z_r={self.z_r} must be a name or two positive numbers")
-        _require(set(self.actions) <= set(KTH_ACTIONS), f"data.actions: choose from {', '.join(KTH_ACTIONS)}")
+        _require(
+            z_r is not None and min(z_r) > 0, Setting("data.z_r", self.z_r), " must be a name or two positive numbers"
+        )
+        _require(
+            set(self.actions) <= set(KTH_ACTIONS), Setting("data.actions"), f": choose from {', '.join(KTH_ACTIONS)}"
+        )
         if self.name == "moving-mnist":
-            self._refuse(FILE_SETTINGS, "is for files")
+            self._refuse(FILE_SETTINGS, " is for files")
         else:
-            self._refuse(("digits",), "is for moving-mnist")
+            self._refuse(("digits",), " is for moving-mnist")
         dated = self.validation_from is not None or self.test_from is not None
         _require(
             not dated or self.split in (None, "time"),
-            "data.split: dates are given with validation_from or test_from; leave it out",
+            *(Setting("data.split"), ": dates are given with ", Setting("data.validation_from"), " or "),
+            *(Setting("data.test_from"), "; leave it out"),
         )
         if self.name in NAMED_FILES:
-            self._refuse(OWN_SETTINGS, "is for files of your own")
-            _require(self.path is not None, f"--data {self.name} needs its files: --data.path FOLDER")
+            self._refuse(OWN_SETTINGS, " is for files of your own")
+            need = (Setting("data.name", self.name), " needs its files: ", Setting("data.path", "FOLDER"))
+            _require(self.path is not None, *need)
         else:
-            self._refuse(("path", "actions"), f"is for {', '.join(NAMED_FILES)}; name your own files with --data PATH")
+            own = (f" is for {', '.join(NAMED_FILES)}; name your own files with ", Setting("data.name", "PATH"))
+            self._refuse(("path", "actions"), *own)
 
     @property
     def frame_size(self) -> tuple[int, int] | None:
         """What frames are resized to; None: they are not."""
         return self.size or NAMED_SIZES.get(self.name)
 
-    def _refuse(self, names: Sequence[str], why: str) -> None:
-        """Settings that mean nothing here must be as they were."""
+    def _refuse(self, names: Sequence[str], *why: object) -> None:
+        """Refuse settings that mean nothing here, unless they have their defaults."""
         for setting in fields(self):
             if setting.name not in names:
                 continue
             default = setting.default if setting.default_factory is MISSING else setting.default_factory()
-            _require(getattr(self, setting.name) == default, f"data.{setting.name} {why}, --data is {self.name}")
+            given = (", given is ", Setting("data.name", self.name))
+            _require(getattr(self, setting.name) == default, Setting(f"data.{setting.name}"), *why, *given)
 
 
 NAMED_FILES = ("kth", "taxibj", "germany")
@@ -236,9 +248,9 @@ class RunSettings:
     sampling: Literal["scheduled", "reverse-scheduled"] | None = None
     """How the model comes to see its own output in training, scheduled or reverse-scheduled. Default: as its paper."""
     learning_rate: float = 3e-4
-    """Of Adam."""
+    """Adam's learning rate."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Of the learning rate, over the whole training."""
+    """Course of the learning rate over the whole training."""
     warmup: float = 0.0
     """Share of the training in which the learning rate rises from 0."""
     clip: float = 10.0
@@ -253,7 +265,7 @@ class RunSettings:
     device: Device = "auto"
     """Where to train."""
     compile: bool = False
-    """Compile the time step with torch.compile, which takes a minute or two; meant for GPUs, where --memory keep also
+    """Compile the time step with torch.compile, which takes a minute or two; meant for GPUs, where memory keep also
     uses CUDA graphs."""
     devices: int | None = None
     """Processes on each machine, on a device each. Default: as torchrun or SLURM has started, or 1."""
@@ -262,28 +274,30 @@ class RunSettings:
     workers: int = 0
     """Processes that make batches; 0: the training itself does, in turn."""
     seed: int = 0
-    """Of everything random in training; held-out sequences do not depend on it."""
+    """Seed of every random draw in training; held-out sequences do not depend on it."""
 
     def __post_init__(self) -> None:
         for name in ("context", "horizon", "batch_size", "accumulate"):
-            _require(getattr(self, name) >= 1, f"{name}={getattr(self, name)} must be at least 1")
+            _require(getattr(self, name) >= 1, Setting(name, getattr(self, name)), " must be at least 1")
         for name in ("epochs", "learning_rate", "clip"):
-            _require(0 < getattr(self, name) < inf, f"{name}={getattr(self, name)} must be positive and finite")
+            positive = 0 < getattr(self, name) < inf
+            _require(positive, Setting(name, getattr(self, name)), " must be positive and finite")
         _require(
             self.batch_size % self.accumulate == 0,
-            f"accumulate={self.accumulate} must divide batch_size={self.batch_size}",
+            *(Setting("accumulate", self.accumulate), " must divide ", Setting("batch_size", self.batch_size)),
         )
-        _require(0 <= self.warmup < 1, f"warmup={self.warmup} must be at least 0 and less than 1")
-        _require(self.patience is None or self.patience >= 1, f"patience={self.patience} must be at least 1")
+        _require(0 <= self.warmup < 1, Setting("warmup", self.warmup), " must be at least 0 and less than 1")
+        patience = Setting("patience", self.patience)
+        _require(self.patience is None or self.patience >= 1, patience, " must be at least 1")
         for name in ("devices", "nodes"):
             value = getattr(self, name)
-            _require(value is None or value >= 1, f"{name}={value} must be at least 1")
+            _require(value is None or value >= 1, Setting(name, value), " must be at least 1")
         for name in ("workers", "seed"):
-            _require(getattr(self, name) >= 0, f"{name}={getattr(self, name)} must not be negative")
+            _require(getattr(self, name) >= 0, Setting(name, getattr(self, name)), " must not be negative")
         _require(
             self.data.digits.test_file is None or self.length <= FIXED_LENGTH,
-            f"context={self.context} and horizon={self.horizon} exceed the {FIXED_LENGTH} frames of "
-            "data.digits.test_file",
+            *(Setting("context", self.context), " and ", Setting("horizon", self.horizon)),
+            *(f" exceed the {FIXED_LENGTH} frames of ", Setting("data.digits.test_file")),
         )
 
     @property
@@ -319,7 +333,8 @@ def _read(kind: type[Kind], document: Mapping[str, Any], group: str = "") -> Kin
     hints = get_type_hints(kind)
     if unknown := next((name for name in document if name not in hints), None):
         close = get_close_matches(f"{group}{unknown}", setting_names(RunSettings), 1)
-        raise SettingsError(f"there is no setting {group}{unknown}" + (f"; did you mean {close[0]}?" if close else ""))
+        hint = ("; did you mean ", Setting(close[0]), "?") if close else ()
+        raise SettingsError("there is no setting ", Setting(f"{group}{unknown}"), *hint)
     values = {}
     for setting in fields(kind):  # type: ignore[arg-type]
         name, hint = f"{group}{setting.name}", hints[setting.name]
@@ -327,7 +342,7 @@ def _read(kind: type[Kind], document: Mapping[str, Any], group: str = "") -> Kin
         if setting.name in document or (required and is_dataclass(hint)):
             values[setting.name] = _value(hint, document.get(setting.name, {}), name)
         elif required:
-            raise SettingsError(f"{name}: it must be given")
+            raise SettingsError(Setting(name), " must be given")
     return kind(**values)
 
 
@@ -336,14 +351,14 @@ def _value(hint: Any, value: Any, name: str) -> Any:
 
     if is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise SettingsError(f"{name}: expected settings such as {{name: ...}}, got {value!r}")
+            raise SettingsError(Setting(name), f": expected settings such as {{name: ...}}, got {value!r}")
         return _read(hint, value, f"{name}.")  # type: ignore[arg-type]
     if value is None and NoneType not in get_args(hint):
-        raise SettingsError(f"{name}: null is no value for it; leave it out for the default")
+        raise SettingsError(Setting(name), ": null is no value for it; leave it out for the default")
     try:
         return _reader(hint).parse_object({"value": value}).value
     except ArgumentError as error:
-        raise SettingsError(f"{name}: expected {describe(hint)}, got {value!r}") from error
+        raise SettingsError(Setting(name), f": expected {describe(hint)}, got {value!r}") from error
 
 
 @cache
@@ -352,7 +367,7 @@ def _reader(hint: Any) -> Any:
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--value", type=hint)
+    parser.add_argument("value", type=hint)
     return parser
 
 

@@ -453,7 +453,7 @@ TRAINING += ["--data.test-samples", "2", "--device", "cpu", "--memory", "auto", 
 def test_analyze_a_run(tmp_path, capsys):
     run = str(tmp_path / "run")
     main([*TRAINING, run])
-    assert "--memory auto: keep, about 0.68 MiB" in capsys.readouterr().err
+    assert "memory auto: keep, about 0.68 MiB" in capsys.readouterr().err
     out = analyze(capsys, run)
     assert "ms-convlstm, 16x16, 2 -> 2 frames, batch 2" in out
     assert "Effective receptive field, trained" in out
@@ -466,7 +466,7 @@ def test_memory_auto_takes_what_fits(tmp_path, capsys, monkeypatch):
     cost = Cost(partial(build, "ms-convlstm"), Workload((16, 16), 2, 2, 2))
     monkeypatch.setattr("msrnn.training.train.free_memory", lambda device: cost.training_bytes("step"))
     main([*TRAINING, str(tmp_path / "a")])
-    assert "--memory auto: step" in capsys.readouterr().err
+    assert "memory auto: step" in capsys.readouterr().err
     assert "memory: step" in (tmp_path / "a" / "settings.yaml").read_text()
     monkeypatch.setattr("msrnn.training.train.free_memory", lambda device: None)
     main([*TRAINING, str(tmp_path / "a"), "--resume"])  # goes on as it began

@@ -120,7 +120,9 @@ def test_predict_writes_an_animation(run, frames, tmp_path):
 def test_train_resumes(run, capsys):
     main(["train", "--resume", "--out", str(run)])
     assert "next: msrnn evaluate" in capsys.readouterr().err
-    assert "hidden_channels" in refused(capsys, "train", "--resume", "--out", run, "--model.hidden-channels=8")
+    assert "--model.hidden-channels: it is 4" in refused(
+        capsys, "train", "--resume", "--out", run, "--model.hidden-channels=8"
+    )
 
 
 def test_recipe(tmp_path):
@@ -149,16 +151,16 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         (["train", "--model", "ms-mim"], "--out must be given"),
         ([*train, "--model", "ms-mim", "--nothing", "1"], "--nothing"),
         ([*train, "--model", "ms-mim", "--loss", "l3"], "'paper', 'mse', 'balanced', 'gdl'"),
-        ([*train, "--model", "ms-mim", "--data", "kth"], "data.digits is for moving-mnist, --data is kth"),
+        ([*train, "--model", "ms-mim", "--data", "kth"], "--data.digits is for moving-mnist, given is --data kth"),
         (["train", "--model", "ms-mim", "--out", nothing, "--data", "kth"], "needs its files: --data.path FOLDER"),
         (["train", "--model", "ms-mim", "--out", nothing, "--data", nothing], "there is no such file or folder"),
-        ([*train, "--model", "ms-mim", "--data.crop", "8"], "data.crop is for files, --data is moving-mnist"),
+        ([*train, "--model", "ms-mim", "--data.crop", "8"], "--data.crop is for files, given is --data moving-mnist"),
         ([*train, "--model", "ms-mim", "--epochs", "many"], "many"),
-        ([*train, "--model", "ms-mim", "--horizon", "0"], "horizon=0 must be at least 1"),
+        ([*train, "--model", "ms-mim", "--horizon", "0"], "--horizon 0 must be at least 1"),
         ([*train, "--model", "ms-mim", "--model.options.links", "3"], "no option links for ms-mim"),
         ([*train, "--model", "ms-mim", "--model.scales", "[1,3]"], "differ by a factor of 2"),
         ([*train, "--model", "ms-mim", "--data.digits.folder", nothing], "there is no folder"),
-        ([*train, "--model", "ms-mim", "--data.digits.digit-size", "17"], "digit_size=17 must be between 1 and"),
+        ([*train, "--model", "ms-mim", "--data.digits.digit-size", "17"], "digit-size 17 must be between 1 and"),
         ([*train, "--model", "ms-mim", "--init-from", nothing], "not there"),
         ([*train, "--model", "ms-mim", "--config", nothing], "nothing"),
         (["train", "--model", "ms-mim", "--out", run], "exists: choose another --out"),
@@ -169,12 +171,12 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         (["evaluate", frames], "is no run directory (no directory)"),
         (["evaluate", tmp_path], "no settings.yaml in it"),
         (["evaluate", run, "--data.digits.test-file", nothing], "No such file"),
-        (["evaluate", run, "--horizon", "0"], "horizon=0"),
-        (["evaluate", run, "--batch-size", "0"], "--batch-size 0: must be at least 1"),
+        (["evaluate", run, "--horizon", "0"], "--horizon 0"),
+        (["evaluate", run, "--batch-size", "0"], "--batch-size 0 must be at least 1"),
         ([*train, "--model", "trajgru", "--model.options.links", "a"], "model: "),
         ([*train, "--model", "ms-mim", "--model.options.hidden_channels", "3"], "model: "),
         ([*train, "--model", "ms-mim", "--model.scales", "a"], "--model.scales: expected a list of int"),
-        ([*train, "--model", "ms-mim", "--seed", "-1"], "seed=-1 must not be negative"),
+        ([*train, "--model", "ms-mim", "--seed", "-1"], "--seed -1 must not be negative"),
         ([*train, "--model", "ms-mim", "--config", run / "weights.safetensors"], "--config: that is no YAML file"),
         (["train", "--resume", "--out", run, "--init-from", run], "leave out --init-from"),
         (["demo", "--minutes", "-3"], "must be positive"),
@@ -182,7 +184,7 @@ def test_bad_usage(run, frames, tmp_path, capsys):
         (["predict", *output], "RUN, --input must be given"),
         (["predict", run, "--input", frames, "--output", frames, "--overwrite"], "is the input: choose another name"),
         ([*train, "--model", "ms-mim", "--sampling", "x"], "expected one of 'scheduled', 'reverse-scheduled'"),
-        ([*train, "--model", "ms-mim", "--data.digits.test-file", frames], "data.digits.test_file: expected uint8"),
+        ([*train, "--model", "ms-mim", "--data.digits.test-file", frames], "--data.digits.test-file: expected uint8"),
         (["train", "--model", "ms-mim", "--out", frames], "is a file"),
         (["predict", run, "--input", nothing, *output], "there is no such file"),
         (["predict", run, "--input", run / "settings.yaml", *output], "is no format that is known by its content"),

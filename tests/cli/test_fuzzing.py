@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 import msrnn
 from msrnn.cli import main
 from msrnn.data.field import Field
+from msrnn.errors import SettingsError
 from msrnn.runs.predictor import Predictor
-from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError
+from msrnn.settings import DataSettings, ModelSettings, RunSettings
 from msrnn.units import RAIN_UNITS, Z_R, from_rate, to_rate
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,7 @@ import torch
 import xarray as xr
 
 from msrnn.data.field import Field, fitted
-from msrnn.data.readers.base import DataError
-from msrnn.settings import SettingsError
+from msrnn.errors import DataError, SettingsError
 from msrnn.units import Z_R, dbz_from_rate, pixel_from_rate
 
 nan = torch.nan

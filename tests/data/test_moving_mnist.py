@@ -9,7 +9,8 @@ from helpers.models import folder
 from msrnn.data import open_data
 from msrnn.data.digits import SPLITS, load_digits
 from msrnn.data.moving_mnist import FixedSequences, MovingDigits
-from msrnn.settings import DataSettings, DigitsSettings, SettingsError
+from msrnn.errors import SettingsError
+from msrnn.settings import DataSettings, DigitsSettings
 
 
 def write_idx(path, digits):

@@ -6,8 +6,8 @@ import torch
 
 from helpers.paper_files import write_germany, write_kth, write_taxibj
 from msrnn.data import open_data
-from msrnn.data.readers.base import DataError
-from msrnn.settings import DataSettings, SettingsError
+from msrnn.errors import DataError, SettingsError
+from msrnn.settings import DataSettings
 
 NAMES = ("train", "validation", "test")
 
@@ -89,7 +89,7 @@ def test_a_folder_without_them(tmp_path, name_of_set, message):
         open_data(DataSettings(name_of_set, path=str(tmp_path)), 2, 2, 0)
     with pytest.raises(DataError, match="there is no such folder"):
         open_data(DataSettings(name_of_set, path=str(tmp_path / "nothing")), 2, 2, 0)
-    with pytest.raises(SettingsError, match=f"--data {name_of_set} needs its files: --data.path FOLDER"):
+    with pytest.raises(SettingsError, match=f"data.name={name_of_set} needs its files: data.path=FOLDER"):
         DataSettings(name_of_set)
 
 

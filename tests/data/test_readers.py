@@ -14,9 +14,8 @@ from helpers.formats import rain, times
 from helpers.paper_files import write_taxibj
 from msrnn.data.archive import Reading, open_archive, step_between
 from msrnn.data.readers import make_reader, recognise
-from msrnn.data.readers.base import DataError
 from msrnn.data.readers.timestamps import time_in_name, times_from
-from msrnn.settings import SettingsError
+from msrnn.errors import DataError, SettingsError
 
 RAIN = rain()
 PIXELS = np.random.default_rng(1).integers(0, 256, (6, 8, 10), dtype=np.uint8)
@@ -338,7 +337,9 @@ def test_bad_files_are_named_with_reason_and_fix_or_skipped(tmp_path):
     formats.write_knmi(other, rain(1, 9, 10), begin=7)
     (file,) = other.iterdir()
     file.rename(odd)
-    fails(tmp_path, odd.name, "frames of 1 x 9 x 10 (channel, y, x), not 1 x 8 x 10 as in", names[0], "--skip-bad")
+    fails(
+        tmp_path, odd.name, "frames of 1 x 9 x 10 (channel, y, x), not 1 x 8 x 10 as in", names[0], "data.skip_bad=True"
+    )
     skipped("other grid", 6)
     odd.unlink()
     for content in (b"", b"\x89HDF\r\n\x1a\nnothing", (tmp_path / names[2]).read_bytes()[:700]):
@@ -357,7 +358,7 @@ def test_bad_files_are_named_with_reason_and_fix_or_skipped(tmp_path):
 def test_a_folder_of_images_with_a_text_file(tmp_path):
     formats.write_images(tmp_path, PIXELS)
     (tmp_path / "about.txt").write_text("pictures")
-    fails(tmp_path, "about.txt", "cannot be read as a picture", "--skip-bad")
+    fails(tmp_path, "about.txt", "cannot be read as a picture", "data.skip_bad=True")
     archive = open_archive(tmp_path, skip_bad=True)
     assert len(archive.sequences[0]) == 6
     assert len(archive.skipped) == 1
@@ -452,7 +453,7 @@ def test_files_are_read_as_others_were(tmp_path):
 def test_an_interval_that_nothing_says(tmp_path):
     formats.dataset(RAIN, "mm").to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     fails(tmp_path / "rain.nc", "its units are mm, and nothing says of which interval")
-    with pytest.raises(SettingsError, match="--interval-minutes -5: must be positive"):
+    with pytest.raises(SettingsError, match=r"data.interval_minutes=-5 must be positive"):
         open_archive(tmp_path / "rain.nc", interval_minutes=-5.0)
     (tmp_path / "empty.tar").mkdir()
     fails(tmp_path / "empty.tar", "nothing is in it")
@@ -472,7 +473,7 @@ def test_numbers_that_are_no_data(tmp_path):
     (tmp_path / "video.avi").write_bytes(b"RIFF\0\0\0\0AVI LIST")
     fails(tmp_path / "video.avi", "cannot be read as video")
     formats.dataset(RAIN, "mm").to_netcdf(tmp_path / "sum.nc", engine="h5netcdf")
-    fails(tmp_path / "sum.nc", "nothing says of which interval", "--interval-minutes")
+    fails(tmp_path / "sum.nc", "nothing says of which interval", "data.interval_minutes=5")
     _, sequence = only(tmp_path / "sum.nc", interval_minutes=10)
     assert sequence.attrs["interval_minutes"] == 10
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msrnn.data.splits import DAY_NS, NONE, TEST, TRAIN, VALIDATION, cut_windows, split_by
-from msrnn.settings import SettingsError
+from msrnn.errors import SettingsError
 
 ALL = (0.7, 0.15, 0.15)
 

@@ -10,8 +10,8 @@ import xarray as xr
 
 from helpers import formats
 from msrnn.data import Field, open_data
-from msrnn.data.readers.base import DataError
-from msrnn.settings import DataSettings, SettingsError
+from msrnn.errors import DataError, SettingsError
+from msrnn.settings import DataSettings
 
 EVERYTHING = {"shares": (1.0, 0.0, 0.0), "guard": 0}
 
@@ -95,7 +95,7 @@ def test_crops(tmp_path):
     assert held_out(data, "train")[0].shape == (3, 1, 16, 20)
     crops = [held_out(data, "train", on_crops=True) for _ in range(2)]
     assert all(a.equal(b) for a, b in zip(*crops, strict=True))
-    with pytest.raises(SettingsError, match=r"data.crop=\[17, 6\] is larger than the frames, 16 x 20"):
+    with pytest.raises(SettingsError, match=r"data.crop=\(17, 6\) is larger than the frames, 16 x 20"):
         open_data(DataSettings(where, crop=(17, 6), **EVERYTHING), 2, 1, 0).training(1)
 
 
@@ -194,7 +194,7 @@ def test_dates_and_days(tmp_path):
     for options, message in (
         ({"validation_from": "May"}, "write 2015-01-31"),
         ({"validation_from": "2021-01-01", "test_from": "2020-01-01"}, "must not be after"),
-        ({"split": "day", "test_from": "2020-01-01"}, "dates are given with validation_from or test_from"),
+        ({"split": "day", "test_from": "2020-01-01"}, "dates are given with data.validation_from or data.test_from"),
     ):
         with pytest.raises(SettingsError, match=message):
             open_data(DataSettings(where, **options), 2, 1, 0)

@@ -8,7 +8,7 @@ from helpers import formats
 from msrnn.data import write
 from msrnn.data.archive import Archive, open_archive
 from msrnn.data.write import convert, save_sequences
-from msrnn.settings import SettingsError
+from msrnn.errors import SettingsError
 
 RAIN = formats.rain(150, 20, 30)
 
@@ -35,7 +35,7 @@ def test_a_store_holds_what_the_files_hold(knmi, tmp_path):
     assert original.attrs.items() <= converted.attrs.items()
     assert archive.statistics is not None
     np.testing.assert_allclose(archive.statistics[0], open_archive(knmi).scan()[0], rtol=1e-6)
-    with pytest.raises(SettingsError, match=r"--to .*rain.zarr exists: choose another name"):
+    with pytest.raises(SettingsError, match=r"to=.*rain.zarr exists: choose another name"):
         convert(open_archive(knmi), tmp_path / "rain.zarr")
 
 

@@ -17,6 +17,7 @@ from helpers.models import frames
 from helpers.untrained import digits, untrained
 from msrnn.data import Field, open_data
 from msrnn.data.windowed import FileData
+from msrnn.errors import SettingsError
 from msrnn.evaluation.contenders import Task, of_model
 from msrnn.evaluation.evaluate import THRESHOLDS_MM_H, Scoring, evaluate
 from msrnn.plots import plot_scores
@@ -24,7 +25,7 @@ from msrnn.runs.directory import RunDirectory
 from msrnn.runs.predictor import Predictor
 from msrnn.scores import Score
 from msrnn.scores.results import ALL, Evaluation, resample_key, short
-from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError
+from msrnn.settings import DataSettings, ModelSettings, RunSettings
 from msrnn.training.train import train
 
 COUNT = 40
@@ -408,6 +409,6 @@ def test_weights_in_bfloat16_have_a_fingerprint():
 def test_no_balanced_loss_for_rain_that_is_not_normalised_as_rain(radar, tmp_path):
     settings = rain(radar, loss="balanced")
     settings.data.normalisation = "range"
-    with pytest.raises(SettingsError, match="--loss balanced weighs the paper's pixels"):
+    with pytest.raises(SettingsError, match="loss=balanced weighs the paper's pixels"):
         train(settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()

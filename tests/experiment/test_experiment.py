@@ -17,14 +17,13 @@ from helpers.processes import assert_same, start
 from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.cli import main
 from msrnn.cli.parsing import settings_from
+from msrnn.errors import SettingsError, StoppedError
 from msrnn.experiment.comparison import Difference, Grid, _mean, difference
 from msrnn.experiment.plan import _against, _row, frames_of, merged, read_plan, training_bytes
 from msrnn.experiment.workers import run_missing
 from msrnn.runs.directory import RunDirectory
 from msrnn.scores import Score
 from msrnn.scores.results import MODEL, Evaluation, Row, resample_key
-from msrnn.settings import SettingsError
-from msrnn.training import StoppedError
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SETTINGS = {
@@ -186,10 +185,13 @@ def test_tables_are_read_as_recipes_are(tmp_path):
         ({"recipe": "nothing.yaml"}, "table.yaml: recipe nothing.yaml: there is no file"),
         ({"models": [{"label": "a"}]}, "has no name of a model"),
         ({"data": {"a": {"seed": 1}}}, "seeds stand under seeds"),
-        ({"data": {"a": {"data": {"name": "nothing/at/all"}}}}, "is for moving-mnist, data.name is nothing/at/all"),
+        (
+            {"data": {"a": {"data": {"name": "nothing/at/all"}}}},
+            "moving-mnist, given is data.name=nothing/at/all",
+        ),
         ({"settings": {"data": {"name": "nothing/*.nc"}}}, "table.yaml: data: nothing/.*no file matches"),
         ({"settings": {"data": {"name": "kth", "path": "nothing"}}}, "nothing: there is no such file or folder"),
-        ({"settings": {"data": {"name": "kth"}}}, "data.name kth needs its files: data.path FOLDER"),
+        ({"settings": {"data": {"name": "kth"}}}, "data.name=kth needs its files: data.path=FOLDER"),
         ({"settings": SETTINGS | {"epoch": 1}}, "there is no setting epoch; did you mean epochs"),
         ({"settings": {"model": {"hiden_channels": 1}}}, "did you mean model.hidden_channels"),
         ({"recipe": 5}, "recipe must be a path"),

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from msrnn.data.archive import Reading, open_archive
-from msrnn.settings import SettingsError
+from msrnn.errors import SettingsError
 
 MEMORY, SECONDS = 4 << 30, 20  # a picture of 112 million pixels takes five
 

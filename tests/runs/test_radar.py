@@ -275,8 +275,8 @@ def test_bad_frames_in_the_context(tmp_path, capsys):
 def test_advice_is_in_the_words_of_the_command(radar, tmp_path, capsys):
     formats.dataset(formats.rain(8), "mm").to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     refusal = refused(capsys, "train", "--model=ms-convlstm", "--data", tmp_path / "rain.nc", "--out=x")
-    assert "say it with --data.interval-minutes, e.g. 5" in refusal
-    assert "say it with --interval-minutes, e.g. 5" in refused(capsys, "data", "inspect", tmp_path / "rain.nc")
+    assert "say it, such as --data.interval-minutes 5" in refusal
+    assert "say it, such as --interval-minutes 5" in refused(capsys, "data", "inspect", tmp_path / "rain.nc")
 
 
 def test_resume_notices_more_files(radar, tmp_path, capsys):

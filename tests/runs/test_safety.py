@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 
 import msrnn
 from msrnn.data.archive import open_archive
+from msrnn.errors import SettingsError
 from msrnn.runs.directory import RunDirectory
-from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings, SettingsError
+from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings
 from msrnn.training.train import train
 
 SETTINGS = RunSettings(

@@ -8,6 +8,7 @@ from torch.multiprocessing.spawn import spawn
 
 from helpers import oracles
 from helpers.models import frames
+from msrnn.errors import SettingsError
 from msrnn.scores import (
     EVENT_SCORES,
     LPIPS,
@@ -21,7 +22,6 @@ from msrnn.scores import (
     scoring_device,
 )
 from msrnn.scores.bootstrap import RESAMPLES, block_weights, interval
-from msrnn.settings import SettingsError
 from msrnn.units import Z_R, pixel_from_rate
 
 nan = torch.nan

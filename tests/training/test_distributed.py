@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from helpers.processes import INTERRUPTIBLE, arguments, assert_same, checkpoint, finish, start
-from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError
+from msrnn.errors import SettingsError
+from msrnn.settings import DataSettings, ModelSettings, RunSettings
 from msrnn.training.processes import Processes, find_processes
 
 pytestmark = pytest.mark.slow

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 import msrnn
 from msrnn.data import open_data
 from msrnn.data.loading import Process, TrainingBatches, training_loader
+from msrnn.errors import SettingsError, StoppedError
 from msrnn.runs.directory import RunDirectory
-from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings, SettingsError
-from msrnn.training import StoppedError
+from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings
 from msrnn.training.module import Training, learning_rate_factor
 from msrnn.training.train import train
 
@@ -179,7 +179,7 @@ def test_resume_changes_nothing_that_matters(finished):
     for options in ({"epochs": 3}, {"patience": 2}, {"accumulate": 2}, {"digits": {"number": 1}}):
         with pytest.raises(
             SettingsError,
-            match=f"--resume cannot change (data.)?{'digits' if 'digits' in options else next(iter(options))}",
+            match=f"resume=True cannot change (data.)?{'digits' if 'digits' in options else next(iter(options))}",
         ):
             train(small(**options), finished.path, resume=True)
     assert finished.settings() == small()
@@ -239,7 +239,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch, accumulate,
 
     with monkeypatch.context() as patch:
         patch.setattr(Training, "training_step", interrupt)
-        with pytest.raises(StoppedError, match=f"{told.name}: step 10 of 24 is saved; .*: msrnn train --resume --out"):
+        with pytest.raises(StoppedError, match=f"{told.name}: step 10 of 24 is saved; go on with resume=True out="):
             train(settings, tmp_path / "run")
     assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 10
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
@@ -346,7 +346,7 @@ def test_precision_reaches_the_model(monkeypatch, tmp_path):
 
 
 def test_a_run_that_exists_is_noticed_before_anything_is_read(finished, tmp_path):
-    with pytest.raises(SettingsError, match="exists: choose another --out"):
+    with pytest.raises(SettingsError, match="exists: choose another out"):
         train(RunSettings(ModelSettings("ms-convlstm"), DataSettings(str(tmp_path / "nowhere.npy"))), finished.path)
 
 
@@ -366,7 +366,7 @@ def test_compiled_training_is_the_same(finished, tmp_path, monkeypatch):
 
 def test_a_run_is_never_written_over(finished):
     before = finished.metrics_file.read_text()
-    with pytest.raises(SettingsError, match="exists: choose another --out, or continue that run with --resume"):
+    with pytest.raises(SettingsError, match="exists: choose another out, or continue that run with resume=True"):
         train(small(), finished.path)
     assert finished.metrics_file.read_text() == before
 
@@ -447,7 +447,7 @@ def test_settings_that_are_not_possible(options, message):
 
 
 def test_processes_share_a_batch_equally(tmp_path):
-    with pytest.raises(SettingsError, match="--batch-size 4 in 2 parts cannot be shared equally by 4 processes"):
+    with pytest.raises(SettingsError, match="batch_size=4 in 2 parts cannot be shared equally by 4 processes"):
         train(small(accumulate=2, devices=4), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     batches = [list(TrainingBatches(small(accumulate=2), 1, Process(rank, 2))) for rank in (0, 1)]

@@ -17,8 +17,8 @@ from torch import Tensor
 from msrnn.analysis.cost import Cost, Workload, autocast, follow
 from msrnn.atomic import written
 from msrnn.device import lay_out
+from msrnn.errors import Setting, SettingsError
 from msrnn.nn.forecaster import Forecaster
-from msrnn.settings import SettingsError
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,12 @@ class Benchmark:
         """
         for name, value in work.items():
             if self.about.get(name) != value:
-                raise SettingsError(f"--compare: {name} there {self.about.get(name)}, here {value}: nothing to compare")
+                raise SettingsError(
+                    Setting("compare"), f": {name} there {self.about.get(name)}, here {value}: nothing to compare"
+                )
         there = [row.key for row in self.rows]
         if not set(there) & set(keys):
-            raise SettingsError(f"--compare: nothing in common; there are {', '.join(' '.join(key) for key in there)}")
+            raise SettingsError(Setting("compare"), f": nothing in common; there are {', '.join(map(' '.join, there))}")
 
     def compared(self, before: "Benchmark", name: str) -> str:
         """Each number divided by that of another benchmark, where both have it."""

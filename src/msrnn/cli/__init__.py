@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from inspect import signature
 from itertools import product
 from pathlib import Path
@@ -19,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msrnn
 from msrnn.atomic import written
-from msrnn.cli.parsing import Parser, add_data_overrides, add_run_settings, normalised, run_settings
-from msrnn.settings import Device, Memory, ModelSettings, Precision, SettingsError, Skips, Split, Units, settings_from
-from msrnn.training import StoppedError
+from msrnn.cli.parsing import Parser, add_data_overrides, add_run_settings, normalised, option, run_settings
+from msrnn.errors import DiskFullError, ExplainedError, NotFiniteError, Setting, SettingsError, StoppedError
+from msrnn.settings import Device, Memory, ModelSettings, Precision, Skips, Split, Units, settings_from
 
 if TYPE_CHECKING:
     from msrnn.nn.forecaster import Forecaster
@@ -34,34 +35,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     disk is full or numbers are not finite, with 1; Ctrl-C with 130, SIGTERM with 143.
     """
     argv = sys.argv[1:] if argv is None else argv
+    spell = partial(option, argv[0] if argv else "")
     try:
         _run(normalised(argv))
     except SettingsError as error:
-        _leave(_as_typed(str(error), argv[0]), 2)
+        _leave(error.text(spell), 2)
+    except StoppedError as error:
+        _leave(error.text(spell), 128 + error.signal)
+    except DiskFullError as error:
+        _leave(error.text(spell), 1)
+    except NotFiniteError as error:
+        _leave(error.text(spell), 1)
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _leave(message, 1 if error.errno == errno.ENOSPC else 2)
-    except UnicodeDecodeError:
-        _leave("--config: that is no YAML file", 2)
     except FloatingPointError as error:
-        _leave(error, 1)
-    except StoppedError as error:
-        _leave(error, 128 + error.signal)
+        _leave(str(error), 1)
     except KeyboardInterrupt as error:
-        _leave(error, 128 + signal.SIGINT)
+        _leave(ExplainedError(*error.args).text(spell) or "interrupted", 128 + signal.SIGINT)
 
 
-def _as_typed(message: str, command: str) -> str:
-    """Options that a message about files advises, as the command knows them."""
-    if command not in ("train", "evaluate"):
-        return message
-    return re.sub(r"(?<!\S)--(skip-bad|reader-options|reader|units|interval-minutes)\b", r"--data.\1", message).replace(
-        "--data.skip-bad", "--data.skip-bad true"
-    )
-
-
-def _leave(error: BaseException | str, code: int) -> None:
-    sys.stderr.write(f"msrnn: {' '.join(str(error).split()) or 'interrupted'}\n")
+def _leave(message: str, code: int) -> None:
+    sys.stderr.write(f"msrnn: {' '.join(message.split())}\n")
     sys.exit(code)
 
 
@@ -98,7 +93,10 @@ def _run(argv: list[str]) -> None:
         action.add_argument("path", nargs="+", type=str, metavar="PATH", help=INPUT)
         _add_options(action, function, {"path"})
         actions.add_subcommand(function.__name__, action, help=_first_line(function))
-    parsed = parser.parse_args(argv)
+    try:
+        parsed = parser.parse_args(argv)
+    except UnicodeDecodeError as error:
+        raise SettingsError(Setting("config"), ": that is no YAML file") from error
     options = parsed[parsed.command]
     if parsed.command == "train":
         from lightning.pytorch.utilities import rank_zero_only
@@ -231,9 +229,9 @@ def evaluate(
         device: Where to compute.
     """
     if batch_size is not None and batch_size < 1:
-        raise SettingsError(f"--batch-size {batch_size}: must be at least 1")
+        raise SettingsError(Setting("batch_size", batch_size), " must be at least 1")
     if workers < 0:
-        raise SettingsError(f"--workers {workers}: must not be negative")
+        raise SettingsError(Setting("workers", workers), " must not be negative")
     from msrnn.evaluation.evaluate import Scoring
     from msrnn.evaluation.evaluate import evaluate as score
     from msrnn.runs.directory import RunDirectory

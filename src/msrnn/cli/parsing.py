@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
-from msrnn.settings import DataSettings, RunSettings, SettingsError, settings_from
+from msrnn.errors import Setting, SettingsError
+from msrnn.settings import DataSettings, RunSettings, settings_from
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -203,3 +204,23 @@ def run_settings(parsed: Namespace) -> RunSettings:
     """
     values = parsed.as_dict()
     return settings_from({field.name: values[field.name] for field in fields(RunSettings) if field.name in values})
+
+
+SHORT_NAMES = {"model.name": "model", "data.name": "data", "model.memory": "memory"}
+OPTIONS_OF_EXPERIMENT = ("out", "jobs", "device")
+"""Settings that `msrnn experiment` takes as options; all others stand in its table."""
+READER_OPTION = "data.reader_options."
+
+
+def option(command: str, setting: Setting) -> str:
+    """Spell a setting as the option of a command."""
+    if command == "experiment" and setting.name not in OPTIONS_OF_EXPERIMENT:
+        return str(setting)
+    name, value = SHORT_NAMES.get(setting.name, setting.name), setting.value
+    if name.startswith(READER_OPTION):
+        key = name.removeprefix(READER_OPTION)
+        name, value = "data.reader_options", f"{key}={'...' if value is None else value}"
+    if command not in ("train", "evaluate"):
+        name = name.removeprefix("data.")
+    values = value if isinstance(value, tuple) else () if value is None or value is True else (value,)
+    return " ".join((f"--{name.replace('_', '-')}", *map(str, values)))

@@ -21,8 +21,8 @@ from tqdm import tqdm
 from msrnn.data.field import Field
 from msrnn.data.lazy import Joined, Part, join
 from msrnn.data.readers import PYSTEPS, READERS, is_zarr, make_reader, recognise
-from msrnn.data.readers.base import READ_ERRORS, STATISTICS, DataError, Header, Reader
-from msrnn.settings import SettingsError
+from msrnn.data.readers.base import READ_ERRORS, SKIP_BAD, STATISTICS, Header, Reader
+from msrnn.errors import DataError, Setting, SettingsError
 from msrnn.units import RAIN_UNITS, Z_R, to_rate
 
 BLOCK_BYTES = 64 << 20
@@ -72,9 +72,7 @@ class Archive:
     @property
     def skipped_lines(self) -> list[str]:
         """What was left out: a line for each reason, with how often it came."""
-        counts = Counter(
-            re.sub(r",? or leave (it|out the \w+) (out )?with --skip-bad", "", str(e)) for e in self.skipped
-        )
+        counts = Counter(str(error.cause) for error in self.skipped)
         return [line + (f" ({count} times)" if count > 1 else "") for line, count in counts.items()]
 
     def read(self, number: int, frames: slice, size: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -143,12 +141,13 @@ def frame_statistics(frame: np.ndarray, units: str, interval: float | None, path
     values = frame[~np.isnan(frame)]
     if np.isinf(values).any():
         reason = f"a frame holds {np.isinf(values).sum()} infinite numbers"
-        raise DataError("infinite", path, reason, "replace them, or leave it out with --skip-bad")
+        raise DataError("infinite", path, reason, ("replace them, or leave it out with ", SKIP_BAD))
     least, most = POSSIBLE.get(units, (-math.inf, math.inf))
     wrong = values[(values < least) | (values > most)]
     if wrong.size:
         reason = f"{wrong.size} pixels of a frame are no {units}, such as {wrong[0]:g}"
-        fix = "if that is missing, make it NaN or name it (--reader-options missing=...); else say the right units"
+        option = Setting("data.reader_options.missing", "...")
+        fix = ("if that is missing, make it NaN or name it (", option, "); else say the right units")
         raise DataError("impossible", path, reason, fix)
     if not values.size:
         return 0.0, 0.0 if units in RAIN_UNITS else np.nan, np.inf, -np.inf
@@ -197,7 +196,7 @@ def open_archive(
     skipped: list[DataError] = []
     note = skipped.append if skip_bad else _raise
     if interval_minutes is not None and not 0 < interval_minutes < math.inf:
-        raise SettingsError(f"--interval-minutes {interval_minutes:g}: must be positive and finite")
+        raise SettingsError(Setting("data.interval_minutes", f"{interval_minutes:g}"), " must be positive and finite")
     files = find_files(where, note)
     if not files and not skipped:
         raise DataError("no file", where, "nothing is in it", "name a file, a folder or a quoted pattern")
@@ -311,7 +310,7 @@ def _recognised(files: Iterable[Path]) -> str:
         "unknown format",
         first,
         "is no format that is known by its content",
-        f"name one: --reader {known}, {PYSTEPS}NAME",
+        ("name one with ", Setting("data.reader"), f": {known}, {PYSTEPS}NAME"),
     )
 
 
@@ -331,7 +330,7 @@ def _headers(
         wrong = [header.shape for header in found if not _possible(header.shape)]
         if wrong:
             reason = f"says that its frames are {' x '.join(map(str, wrong[0]))} (time, channel, y, x)"
-            note(DataError("damaged file", path, reason, "fetch it again, or leave it out with --skip-bad"))
+            note(DataError("damaged file", path, reason, ("fetch it again, or leave it out with ", SKIP_BAD)))
             continue
         if len(found) == 1 and found[0].shape[0] == 1 and found[0].times is None:
             found = [replace(found[0], times=np.array([place]))]  # a file that is left out is a gap
@@ -357,7 +356,7 @@ def _completed(path: Path, header: Header, said: Said, otherwise: float | None) 
     units = said[0] or header.units
     interval = said[1] or header.interval_minutes or otherwise
     if units == "mm" and interval is None:
-        fix = "say it with --interval-minutes, e.g. 5"
+        fix = ("say it, such as ", Setting("data.interval_minutes", 5))
         raise DataError("no interval", path, "its units are mm, and nothing says of which interval", fix)
     interval = interval if units == "mm" else None
     same = (units, interval) == (header.units, header.interval_minutes)
@@ -372,7 +371,7 @@ def _of_one_grid(
     for i, (part, header) in enumerate(zip(parts, headers, strict=True)):
         difference = _difference(header, first)
         if difference:
-            fix = "put files of one kind into a folder of their own, or leave out the others with --skip-bad"
+            fix = ("put files of one kind into a folder of their own, or leave out the others with ", SKIP_BAD)
             note(DataError("other grid", part.path, f"{difference} {parts[0].path}", fix))
         else:
             kept.append(i)
@@ -433,7 +432,7 @@ def _in_order(parts: Sequence[Part], headers: Sequence[Header], note: Callable[[
         for again in np.setdiff1d(np.arange(count), order):
             first = int(np.flatnonzero(all_times == all_times[again])[0])
             reason = f"its time {np.datetime_as_string(all_times[again], 's')} is also in {parts[part_of[first]].path}"
-            fix = "keep one of them, or leave out the later with --skip-bad"
+            fix = ("keep one of them, or leave out the later with ", SKIP_BAD)
             note(DataError("duplicate time", parts[part_of[again]].path, reason, fix))
     return order
 

@@ -9,8 +9,7 @@ import xarray as xr
 from torch import Tensor
 
 from msrnn.data.grid import area_mean
-from msrnn.data.readers.base import DataError
-from msrnn.settings import SettingsError
+from msrnn.errors import DataError, Setting, SettingsError, Text
 from msrnn.units import RAIN_UNITS, UNITS, Z_R, ZR, from_rate, pixel_from_rate, rate_from_pixel, to_rate
 
 Fill = Literal["dry", "last"]
@@ -53,8 +52,8 @@ class Field:
         if self.units not in UNITS:
             raise SettingsError(f"no units {self.units!r}; choose from {', '.join(UNITS)}")
         if (self.normalisation == "rain") and self.units not in RAIN_UNITS:
-            fix = "say the units of the rain with --data.units"
-            raise SettingsError(f"normalisation rain is for {', '.join(RAIN_UNITS)}, the units are {self.units}: {fix}")
+            units = f"normalisation rain is for {', '.join(RAIN_UNITS)}, the units are {self.units}: "
+            raise SettingsError(units, "say the units of the rain with ", Setting("data.units"))
         if self.normalisation == "range" and not self.smallest < self.largest:
             raise SettingsError(f"normalisation range from {self.smallest:g} to {self.largest:g}: no range")
 
@@ -139,7 +138,8 @@ class Field:
         """
         same_kind = other.units == self.units or (other.is_rain and self.is_rain)
         if not same_kind:
-            raise _mismatch(what, "units", other.units, self.units, "convert it, or say its units with --units")
+            say = ("convert it, or say its units with ", Setting("data.units"))
+            raise _mismatch(what, "units", other.units, self.units, say)
         if other.units == self.units == "mm" and other.interval_minutes != self.interval_minutes:
             ours, theirs = (f"{field.interval_minutes:g} min" for field in (other, self))
             raise _mismatch(what, "interval of mm", ours, theirs, "convert it")
@@ -187,7 +187,7 @@ class Field:
         return cls(**values)
 
 
-def _mismatch(what: str, quantity: str, ours: object, theirs: object, fix: str) -> DataError:
+def _mismatch(what: str, quantity: str, ours: object, theirs: object, fix: Text) -> DataError:
     return DataError("mismatch", what, f"its {quantity}: {ours}; the model's: {theirs}", fix)
 
 
@@ -226,10 +226,8 @@ def fitted(
     if normalisation == "auto":
         normalisation = "rain" if field.is_rain else "none" if inside else "range"
     if normalisation == "none" and not inside:
-        message = (
-            f"data.normalisation none is for values in [0, 1], these are {smallest:g} to {largest:g}: choose range"
-        )
-        raise SettingsError(message)
+        these = f" is for values in [0, 1], these are {smallest:g} to {largest:g}: choose range"
+        raise SettingsError(Setting("data.normalisation", normalisation), these)
     if normalisation == "range":
         field = replace(field, smallest=smallest, largest=largest if largest > smallest else smallest + 1)
     return replace(field, normalisation=normalisation)

@@ -12,7 +12,8 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from msrnn.data.readers.arrays import bytes_held
-from msrnn.data.readers.base import AXES, DataError, Header, Reader, Sliced, View, reading
+from msrnn.data.readers.base import AXES, SKIP_BAD, Header, Reader, Sliced, View, reading
+from msrnn.errors import DataError
 
 CACHED_BYTES, CACHED_FILES = 256 << 20, 64
 
@@ -67,7 +68,9 @@ class Joined(BackendArray):
         if tuple(frames.shape[1:]) != self.shape[1:]:
             sizes = [" x ".join(map(str, shape)) for shape in (frames.shape[1:], self.shape[1:])]
             reason = f"its frames are {sizes[0]} (channel, y, x), those before it {sizes[1]}"
-            raise DataError("other grid", path, reason, "put files of one grid into a folder, or add --skip-bad")
+            raise DataError(
+                "other grid", path, reason, ("put files of one grid into a folder, or leave it out with ", SKIP_BAD)
+            )
         with reading(path, self.reader.name):
             return np.array(frames[(times, *rest)], np.float32)
 

@@ -5,9 +5,49 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from msrnn.errors import SettingsError
 from msrnn.settings import RunSettings
+
+
+class Sequences(DataLoader[Any]):
+    """Batches of a data set; a worker's `SettingsError` arrives whole, not as text in another error."""
+
+    def __init__(self, dataset: Dataset[Any], **options: Any) -> None:
+        super().__init__(_Caught(dataset), collate_fn=_collate, **options)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # Lightning and loops ask for an iterator alone
+        batches, error = super().__iter__(), None
+        for batch in batches:
+            if isinstance(batch, SettingsError):
+                error = batch
+                break
+            yield batch
+        if error is not None:
+            del batches
+            self._iterator = None  # its workers end now: they ignore signals, and exiting would wait for them
+            raise error
+
+
+class _Caught(Dataset[Any]):
+    """A data set that returns a `SettingsError` in the place of an item."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self.dataset[index]
+        except SettingsError as error:
+            return error
+
+
+def _collate(items: list[Any]) -> Any:
+    return next((item for item in items if isinstance(item, SettingsError)), None) or default_collate(items)
 
 
 class Numbered(Dataset[tuple[int, Tensor]]):
@@ -59,7 +99,7 @@ def training_loader(
     dataset: Dataset[Tensor], settings: RunSettings, first_step: int, process: Process = ALONE
 ) -> DataLoader[tuple[int, Tensor]]:
     """(numbers, sequences) of each part of each batch from `first_step` on."""
-    return DataLoader(
+    return Sequences(
         Numbered(dataset),
         batch_sampler=TrainingBatches(settings, first_step, process),
         **_workers(settings.workers),
@@ -71,7 +111,7 @@ def evaluation_loader(
 ) -> DataLoader[Tensor]:
     """Sequences of a split, in order; each process gets its share, some one more than others."""
     own = range(process.rank, len(dataset), process.total)  # type: ignore[arg-type]
-    return DataLoader(dataset, batch_size=batch_size, sampler=own, **_workers(workers))
+    return Sequences(dataset, batch_size=batch_size, sampler=own, **_workers(workers))
 
 
 def _workers(count: int) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from msrnn.data.digits import load_digits
 from msrnn.data.field import Field
 from msrnn.data.held_out import HeldOut
 from msrnn.data.readers.arrays import load_array
+from msrnn.errors import Setting, SettingsError
 from msrnn.randomness import generator
-from msrnn.settings import FIXED_LENGTH, DataSettings, SettingsError, Split
+from msrnn.settings import FIXED_LENGTH, DataSettings, Split
 
 HELD_OUT_SEED = 0
 """The validation and test sequences are the same for every run."""
@@ -54,7 +55,7 @@ class MovingMNIST:
         try:
             pictures = load_digits(digits.folder, split, digits.digit_size)
         except ValueError as error:
-            raise SettingsError(f"data.digits.folder: {error}") from error
+            raise SettingsError(Setting("data.digits.folder"), f": {error}") from error
         return MovingDigits(
             pictures,
             samples,
@@ -75,8 +76,9 @@ class FixedSequences(HeldOut):
         frames = load_array(path)
         if frames.ndim != 4 or len(frames) != FIXED_LENGTH or not frames.size or frames.dtype != np.uint8:
             raise SettingsError(
-                f"data.digits.test_file: expected uint8 of shape ({FIXED_LENGTH}, N, 64, 64), "
-                f"got {frames.dtype} of shape {frames.shape} in {path}"
+                Setting("data.digits.test_file"),
+                f": expected uint8 of shape ({FIXED_LENGTH}, N, 64, 64), "
+                f"got {frames.dtype} of shape {frames.shape} in {path}",
             )
         self.frames = frames
         self.length = length

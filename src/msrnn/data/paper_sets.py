@@ -9,8 +9,8 @@ import numpy as np
 
 from msrnn.data.archive import Archive, find_files, open_archive
 from msrnn.data.readers import is_zarr
-from msrnn.data.readers.base import DataError
 from msrnn.data.splits import DAY_NS, NONE, TEST, TRAIN, VALIDATION
+from msrnn.errors import DataError, Setting
 from msrnn.settings import DataSettings
 
 Labels = list[np.ndarray]
@@ -34,7 +34,9 @@ def open_files(settings: DataSettings) -> Archive:
         assert settings.path is not None, "settings see to it"
         folder = Path(settings.path)
         if not folder.exists():
-            raise DataError("no file", folder, "there is no such folder", f"--data.path names that of {settings.name}")
+            raise DataError(
+                "no file", folder, "there is no such folder", (Setting("data.path"), f" names that of {settings.name}")
+            )
         return NAMED[settings.name].open(settings, folder)
     return open_archive(
         settings.name,

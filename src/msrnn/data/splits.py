@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from msrnn.settings import SettingsError
+from msrnn.errors import Setting, SettingsError
 
 NONE, TRAIN, VALIDATION, TEST = -1, 0, 1, 2
 """Labels of frames; those between two splits belong to none."""
@@ -92,7 +92,7 @@ def _numbers(times: np.ndarray, timed: bool, by: SplitBy) -> np.ndarray:
     """For each frame, in order, the number of its day; of an event, of the day it begins, or of the event itself."""
     if by == "day":
         if not timed:
-            raise SettingsError("data.split day: the files say nothing of time; choose time or event")
+            raise SettingsError(Setting("data.split", by), ": the files say nothing of time; choose time or event")
         return times // DAY_NS
     step = min(np.unique(np.diff(times)[np.diff(times) > 0]), default=1) if timed else 1
     event = np.concatenate(([0], np.cumsum(np.diff(times) > step)))

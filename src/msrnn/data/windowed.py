@@ -16,10 +16,11 @@ from msrnn.data.archive import Archive, step_between
 from msrnn.data.field import MINUTE_NS, Field, fitted
 from msrnn.data.held_out import Drawn, HeldOut
 from msrnn.data.paper_sets import NAMED, open_files
-from msrnn.data.readers.base import STATISTICS, DataError
+from msrnn.data.readers.base import STATISTICS
 from msrnn.data.splits import DAY_NS, TEST, TRAIN, VALIDATION, cut_windows, split_by
+from msrnn.errors import DataError, Setting, SettingsError
 from msrnn.randomness import generator
-from msrnn.settings import DataSettings, SettingsError, Split
+from msrnn.settings import DataSettings, Split
 from msrnn.units import Z_R
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -122,7 +123,7 @@ class FileData:
         height, width = self.size or (height, width)
         if crop is not None and (crop[0] > height or crop[1] > width):
             size = f"{height} x {width}"
-            raise SettingsError(f"data.crop={list(crop)} is larger than the frames, {size}: choose a smaller one")
+            raise SettingsError(Setting("data.crop", crop), f" is larger than the frames, {size}: choose a smaller one")
         return Windows(self.archive, table, self.field, self.size, crop, self.settings.max_missing)
 
     def _step(self) -> int:
@@ -130,7 +131,9 @@ class FileData:
         asked = self.settings.step_minutes
         if not self.archive.timed:
             if asked is not None:
-                raise SettingsError(f"data.step_minutes={asked:g}: the files say nothing of time; leave it out")
+                raise SettingsError(
+                    Setting("data.step_minutes", asked), ": the files say nothing of time; leave it out"
+                )
             return step_between(self.times) or 1
         return round(asked * MINUTE_NS) if asked is not None else step_between(self.times) or MINUTE_NS
 
@@ -165,7 +168,10 @@ class FileData:
             "no sequences",
             self.settings.name,
             f"no {split} sequence of {self.length} frames, {step} apart, among {frames} of the {total} frames{lost}",
-            "give more frames, less --context or --horizon, or other --data.shares, --data.guard or --data.max-missing",
+            (
+                *("give more frames, less ", Setting("context"), " or ", Setting("horizon"), ", or other "),
+                *(Setting("data.shares"), ", ", Setting("data.guard"), " or ", Setting("data.max_missing")),
+            ),
         )
 
     def _field(self) -> Field:
@@ -182,17 +188,20 @@ class FileData:
         return fitted(field, settings.normalisation, smallest, largest)
 
 
+BOUNDARIES = (Setting("data.validation_from"), " and ", Setting("data.test_from"))
+
+
 def _boundaries(settings: DataSettings, timed: bool) -> tuple[int | None, int | None]:
     """When validation and test begin, in nanoseconds."""
     dates = (settings.validation_from, settings.test_from)
     if dates != (None, None) and not timed:
-        raise SettingsError("data.validation_from and data.test_from: the files say nothing of time; leave them out")
+        raise SettingsError(*BOUNDARIES, ": the files say nothing of time; leave them out")
     try:
         boundaries = [None if d is None else int(np.datetime64(d, "ns").astype(np.int64)) for d in dates]
     except ValueError as error:
-        raise SettingsError(f"data.validation_from, data.test_from: {error}; write 2015-01-31") from error
+        raise SettingsError(*BOUNDARIES, f": {error}; write 2015-01-31") from error
     if None not in boundaries and boundaries[0] > boundaries[1]:  # type: ignore[operator]
-        raise SettingsError("data.validation_from must not be after data.test_from")
+        raise SettingsError(BOUNDARIES[0], " must not be after ", BOUNDARIES[-1])
     return boundaries[0], boundaries[1]
 
 

@@ -19,8 +19,8 @@ import msrnn
 from msrnn.atomic import written
 from msrnn.data.archive import BLOCK_BYTES, Archive
 from msrnn.data.grid import resized_coords
-from msrnn.data.readers.base import AXES, STATISTICS, DataError
-from msrnn.settings import SettingsError
+from msrnn.data.readers.base import AXES, STATISTICS
+from msrnn.errors import DataError, Setting, SettingsError
 
 CHUNK_TIME, CHUNK_EDGE = 8, 256
 """Frames and pixels of a chunk: small enough for crops, large enough to compress."""
@@ -71,7 +71,7 @@ def convert(archive: Archive, path: Path, size: tuple[int, int] | None = None) -
         SettingsError: `path` exists, there are several sequences with times, or a frame cannot be read.
     """
     if path.exists():
-        raise SettingsError(f"--to {path} exists: choose another name")
+        raise SettingsError(Setting("to", path), " exists: choose another name")
     if archive.timed and len(archive.sequences) > 1:
         raise SettingsError(f"{len(archive.sequences)} sequences with times cannot be one: convert them one by one")
     first = archive.sequences[0]

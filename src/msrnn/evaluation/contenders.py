@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from msrnn.data import Field
+from msrnn.errors import SettingsError
 from msrnn.runs.predictor import Predictor
-from msrnn.settings import SettingsError
 
 MOTION_FRAMES = 3
 """The last frames, from which extrapolation finds the motion."""

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from msrnn.data import Field, open_data
 from msrnn.data.loading import evaluation_loader
+from msrnn.errors import NotFiniteError, Setting, SettingsError
 from msrnn.evaluation.contenders import Contender, Task, constant, extrapolation, of_model, persistence
 from msrnn.runs.predictor import Predictor, load
 from msrnn.scores import (
@@ -41,7 +42,7 @@ from msrnn.scores.results import (
     Row,
     resample_key,
 )
-from msrnn.settings import RunSettings, SettingsError, Split
+from msrnn.settings import RunSettings, Split
 from msrnn.units import RAIN_WEIGHTS, ZR
 
 Protocol = Literal["forecast", "paper"]
@@ -91,18 +92,20 @@ class Scoring:
     def __post_init__(self) -> None:
         for name, choices in (("split", get_args(Split)), ("protocol", PROTOCOLS)):
             if getattr(self, name) not in choices:
-                raise SettingsError(f"--{name} {getattr(self, name)}: choose from {', '.join(choices)}")
+                raise SettingsError(Setting(name, getattr(self, name)), f": choose from {', '.join(choices)}")
         if any(isnan(threshold) for threshold in self.thresholds or ()):
-            raise SettingsError("--thresholds: nan is none")
+            raise SettingsError(Setting("thresholds"), ": nan is none")
         for name in ("thresholds", "windows", "baselines"):
             values = getattr(self, name) or ()
             if len(set(values)) < len(values):
-                raise SettingsError(f"--{name} {' '.join(map(str, values))}: each only once")
+                raise SettingsError(Setting(name, tuple(values)), ": each only once")
         if min(self.windows, default=1) < 1:
-            raise SettingsError(f"--windows {' '.join(map(str, self.windows))}: at least 1 pixel")
+            raise SettingsError(Setting("windows", tuple(self.windows)), ": at least 1 pixel")
         for name in self.baselines:
             if name not in BASELINES and not Path(name).is_dir():
-                raise SettingsError(f"--baselines {name}: choose from {', '.join(BASELINES)}, or name a run directory")
+                raise SettingsError(
+                    Setting("baselines", name), f": choose from {', '.join(BASELINES)}, or name a run directory"
+                )
 
 
 def evaluate(
@@ -126,7 +129,7 @@ def evaluate(
 
     Raises:
         SettingsError: the data cannot be read.
-        FloatingPointError: a forecast is not finite.
+        NotFiniteError: a forecast is not finite.
     """
     scoring = scoring or Scoring()
     own = predictor.field
@@ -160,8 +163,8 @@ def evaluate(
             with torch.no_grad():
                 forecast = contender(values, frames)
             if not bool(forecast.frames.isfinite().all()):
-                fix = ": train it with a lower --learning-rate" if name == MODEL else ""
-                raise FloatingPointError(f"a forecast of {name} is not finite{fix}")
+                fix = (": train it with a lower ", Setting("learning_rate")) if name == MODEL else ()
+                raise NotFiniteError(f"a forecast of {name} is not finite", *fix)
             made = {
                 False: forecast.frames if task.from_first else forecast.frames.clamp(0, 1),
                 True: _physical(own, forecast.values),

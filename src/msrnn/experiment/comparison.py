@@ -15,13 +15,14 @@ from scipy import stats
 from msrnn.analysis.cost import Cost
 from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.atomic import written
+from msrnn.errors import Setting, SettingsError
 from msrnn.experiment.plan import Plan, Trial, frames_of, training_bytes
 from msrnn.experiment.workers import is_done
 from msrnn.runs.directory import RunDirectory
 from msrnn.scores import Score
 from msrnn.scores.bootstrap import LEVEL, interval
 from msrnn.scores.results import COMPARABLE, MODEL, Evaluation, resample_key, short
-from msrnn.settings import SettingsError, settings_from
+from msrnn.settings import settings_from
 
 MAIN = ("ssim", "psnr", "mse_sum", "mae_sum", "balanced_mse", "balanced_mae")
 """Scores without a threshold, as the paper's tables have them."""
@@ -136,7 +137,8 @@ def _check_comparable(entries: Mapping[tuple[str, str], Entry]) -> None:
             if differ:
                 raise SettingsError(
                     f"{trial.path} and {other.path} cannot be compared, their {' and '.join(differ)} differ: evaluate "
-                    "both again, or choose another --out"
+                    "both again, or choose another ",
+                    Setting("out"),
                 )
 
 

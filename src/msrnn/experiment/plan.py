@@ -16,9 +16,10 @@ from msrnn.analysis.cost import Cost, Workload
 from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.data import open_data
 from msrnn.data.archive import files_at
+from msrnn.errors import Setting, SettingsError
 from msrnn.nn.cells.base import Cell
 from msrnn.nn.models import MODELS, build_model
-from msrnn.settings import DataSettings, ModelSettings, RunSettings, SettingsError, settings_from
+from msrnn.settings import DataSettings, ModelSettings, RunSettings, settings_from
 from msrnn.training.train import fixed_on_resume
 
 KEYS = {"title", "recipe", "settings", "data", "models", "seeds"}
@@ -87,7 +88,7 @@ def read_plan(table: Path, out: Path) -> Plan:
     """
     document = _read(table)
     if out.exists() and not out.is_dir():
-        raise SettingsError(f"--out {out}: that is a file; name a folder")
+        raise SettingsError(Setting("out", out), ": that is a file; name a folder")
     if unknown := document.keys() - KEYS:
         raise SettingsError(f"{table}: unknown {min(unknown, key=str)!r}; there are {', '.join(sorted(KEYS))}")
     recipe = document.get("recipe")
@@ -147,7 +148,7 @@ def training_bytes(cost: Cost, model: ModelSettings) -> int:
 
 
 def _read(path: Path) -> Document:
-    """As `--config` is read."""
+    """Read a YAML file as the command line reads a recipe."""
     try:
         document = get_loader("yaml")(path.read_text())
     except UnicodeDecodeError as error:
@@ -285,10 +286,10 @@ def _checked(table: Path, what: str, document: Document) -> RunSettings:
         settings = settings_from(document)
         _build(settings.model)
         if (settings.devices or 1) * (settings.nodes or 1) > 1:
-            raise SettingsError("devices and nodes: a trial has one device; --jobs is how many run at a time")
+            both = (Setting("devices"), " and ", Setting("nodes"), ": a trial has one device; ")
+            raise SettingsError(*both, Setting("jobs"), " is how many run at a time")
     except SettingsError as error:
-        in_a_table = re.sub(r"(?<!\S)--(?=[a-z])", "", re.sub(r"(?<!\S)--(data|model) ", r"\1.name ", str(error)))
-        raise SettingsError(f"{table}: {what}: {in_a_table}") from error
+        raise SettingsError(f"{table}: {what}: ", *error.parts) from error
     return settings
 
 
@@ -298,7 +299,7 @@ def _check_files(table: Path, place: str, data: DataSettings) -> None:
         try:
             files_at(Path(data.path or data.name))
         except SettingsError as error:
-            raise SettingsError(f"{table}: {place}: {error}") from error
+            raise SettingsError(f"{table}: {place}: ", *error.parts) from error
 
 
 def _known_by(settings: RunSettings) -> str:

@@ -14,12 +14,11 @@ import torch
 import yaml
 
 from msrnn.atomic import written
+from msrnn.errors import SettingsError, StoppedError
 from msrnn.experiment.plan import Plan, Trial
 from msrnn.runs.directory import RunDirectory
 from msrnn.runs.predictor import load
 from msrnn.scores.results import Evaluation
-from msrnn.settings import SettingsError
-from msrnn.training import StoppedError
 
 
 def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None] = lambda line: None) -> list[Trial]:

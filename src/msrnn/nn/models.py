@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msrnn.errors import SettingsError
 from msrnn.nn.cells import CELLS, Cell
 from msrnn.nn.forecaster import Forecaster
-from msrnn.settings import ModelSettings, SettingsError
+from msrnn.settings import ModelSettings
 
 
 def pyramid_of(depth: int) -> tuple[int, ...]:

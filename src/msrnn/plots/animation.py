@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from msrnn.atomic import written
+from msrnn.errors import SettingsError
 from msrnn.plots.colours import GREY, MISSING, RAIN
-from msrnn.settings import SettingsError
 
 TILE = 112
 """Edge of a small frame's picture in pixels, at least."""

@@ -19,6 +19,7 @@ from markupsafe import Markup
 import msrnn
 from msrnn.atomic import written
 from msrnn.data import HeldOut, open_data
+from msrnn.errors import NotFiniteError, SettingsError
 from msrnn.evaluation.contenders import Task, of_model
 from msrnn.evaluation.evaluate import BASELINES, evaluate
 from msrnn.plots.colours import DIFFERENCE, GREY, MISSING, RAIN, RAIN_DIFFERENCE
@@ -29,7 +30,6 @@ from msrnn.runs.predictor import Predictor, load
 from msrnn.scores import Score
 from msrnn.scores.bootstrap import interval
 from msrnn.scores.results import COMPARABLE, MODEL, PERSISTENCE, Evaluation, resample_key, short
-from msrnn.settings import SettingsError
 
 MAIN = ("mse", "rmse_physical", "mae", "ssim", "psnr", "gdl", "csi")
 """Scores in the table of models."""
@@ -96,7 +96,7 @@ def write_report(runs: Sequence[str | Path], output: str | Path, sequences: int 
         edge = max(LEAST_EDGE, int(edge * 0.75))
         text = page.render([(one, panels(one, rain, edge)) for one in shown])
     if len(text.encode()) > LARGEST_BYTES:
-        notes.append(f"The page has {len(text.encode()) / 1e6:.0f} MB: ask for fewer --sequences.")
+        notes.append(f"The page has {len(text.encode()) / 1e6:.0f} MB: ask for fewer sequences.")
     with written(Path(output)) as partial:
         partial.write_text(text, encoding="utf-8")
     return notes
@@ -121,7 +121,7 @@ def _open(name: str, path: Path, device: str) -> Run:
         except SettingsError as error:
             run.problem = f"its data cannot be read: {error}"
         run.evaluation = _evaluation(run, directory)
-    except (SettingsError, FloatingPointError) as error:
+    except (SettingsError, NotFiniteError) as error:
         run.problem = run.problem or str(error)
     return run
 
@@ -141,7 +141,7 @@ def _evaluation(run: Run, directory: RunDirectory) -> Evaluation:
 
     Raises:
         SettingsError: there are none, and the data cannot be read.
-        FloatingPointError: the model's forecasts are not finite.
+        NotFiniteError: the model's forecasts are not finite.
     """
     assert run.predictor is not None
     now = {"weights": run.predictor.fingerprint}

@@ -20,14 +20,18 @@ from torch import Tensor
 import msrnn
 from msrnn.atomic import discard_partials, is_partial, written
 from msrnn.data import Field
+from msrnn.errors import Setting, SettingsError
 from msrnn.nn.forecaster import Forecaster
-from msrnn.settings import RunSettings, SettingsError, settings_from
+from msrnn.settings import RunSettings, settings_from
 
 DAMAGED = (
     *(OSError, RuntimeError, EOFError, pickle.UnpicklingError),
     *(LookupError, TypeError, ValueError, AttributeError, AssertionError),
 )
 """What reading a damaged checkpoint raises."""
+
+
+NEW_OUT = ("train into a new ", Setting("out"))
 
 
 class Progress(NamedTuple):
@@ -81,16 +85,18 @@ class RunDirectory:
             more = content["callbacks"].get("LastCheckpoint", {})
             return Progress(int(content["global_step"]), int(content["fingerprint"]), **more)
         except DAMAGED as error:
-            fix = f"train into a new --out, with --init-from {self.path} if you want to keep its weights"
-            raise SettingsError(f"{self.last_checkpoint} is damaged ({type(error).__name__}): {fix}") from error
+            damage = f"{self.last_checkpoint} is damaged ({type(error).__name__}): "
+            keep = ("with ", Setting("init_from", self.path), " if you want to keep its weights")
+            raise SettingsError(damage, *NEW_OUT, ", ", *keep) from error
 
     def check_new(self) -> None:
         """Raise a SettingsError if there is something in its place already."""
         if self.path.is_file():
-            raise SettingsError(f"--out: {self.path} is a file: choose another name")
+            raise SettingsError(Setting("out", self.path), " is a file: choose another name")
         if self.path.is_dir() and any(path != self.field_file and not is_partial(path) for path in self.path.iterdir()):
-            or_else = "continue that run with --resume" if self.begun else "empty it"
-            raise SettingsError(f"{self.path} exists: choose another --out, or {or_else}")
+            go_on = ("continue that run with ", Setting("resume", True))
+            or_else = go_on if self.begun else ("empty it",)
+            raise SettingsError(f"{self.path} exists: choose another ", Setting("out"), ", or ", *or_else)
 
     def create(self, settings: RunSettings, field: Field) -> None:
         """Make the directory and write the settings, the versions of what they are for, and what the frames are.
@@ -106,7 +112,7 @@ class RunDirectory:
                 with written(path) as partial:
                     partial.write_text(yaml.safe_dump(content, sort_keys=False))
         except OSError as error:
-            raise SettingsError(f"--out: {self.path} cannot be written ({error.strerror})") from error
+            raise SettingsError(Setting("out", self.path), f" cannot be written ({error.strerror})") from error
 
     @contextmanager
     def being_trained(self) -> Iterator[None]:
@@ -155,7 +161,7 @@ class RunDirectory:
             made_by = str(document.pop("versions")["msrnn"])
             newer = _series(made_by) > _series(msrnn.__version__)
         except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError, ValueError) as error:
-            raise SettingsError(f"{self.settings_file} is damaged: restore it, or train into a new --out") from error
+            raise SettingsError(f"{self.settings_file} is damaged: restore it, or ", *NEW_OUT) from error
         if newer:
             raise SettingsError(f"{self.path} was made by msrnn {made_by}, this is {msrnn.__version__}: update msrnn")
         return document
@@ -178,7 +184,7 @@ class RunDirectory:
         try:
             return Field.from_document(yaml.safe_load(self.field_file.read_text()))
         except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, AttributeError) as error:
-            raise SettingsError(f"{self.field_file} is damaged: restore it, or train into a new --out") from error
+            raise SettingsError(f"{self.field_file} is damaged: restore it, or ", *NEW_OUT) from error
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that validated best.
@@ -188,7 +194,7 @@ class RunDirectory:
         """
         if not self.weights_file.is_file():
             self.document()  # is it a run at all?
-            raise SettingsError(f"{self.path} has no weights yet: continue its training with --resume")
+            raise SettingsError(f"{self.path} has no weights yet: continue its training with ", Setting("resume", True))
         try:
             return load_file(self.weights_file)
         except SafetensorError as error:

@@ -17,9 +17,10 @@ from msrnn.data.field import Field
 from msrnn.data.readers import READERS, recognise
 from msrnn.data.readers.arrays import load_array
 from msrnn.data.write import save_sequences
+from msrnn.errors import Setting, SettingsError
 from msrnn.plots import animate, plot_frames, save_figure
 from msrnn.runs.predictor import Predictor, load
-from msrnn.settings import NAMED_FILES, DataSettings, SettingsError
+from msrnn.settings import NAMED_FILES, DataSettings
 
 SUFFIXES = (".nc", ".zarr", ".npy", ".png", ".gif", ".mp4")
 SHOWN = 6
@@ -46,7 +47,7 @@ class Source:
         reader = self.reader or data.reader or self._reader_of(data.name)
         options = self.reader_options or (data.reader_options if reader == data.reader else {})
         like = Reading(field.reader, data.units, data.interval_minutes)
-        with _named("--input"):
+        with _named(Setting("input")):
             return open_archive(self.files, reader, options, self.units, self.interval_minutes, self.skip_bad, like)
 
     def _reader_of(self, name: str) -> str | None:
@@ -66,24 +67,26 @@ def predict_file(
         SettingsError: a file is missing, damaged or not possible; nothing is written then.
     """
     if output.suffix not in SUFFIXES:
-        raise SettingsError(f"--output {output}: a forecast is written as {' or '.join(SUFFIXES)}")
+        raise SettingsError(Setting("output", output), f": a forecast is written as {' or '.join(SUFFIXES)}")
     if output.exists() and any(Path(file).exists() and output.samefile(file) for file in source.files):
-        raise SettingsError(f"--output {output} is the input: choose another name")
+        raise SettingsError(Setting("output", output), " is the input: choose another name")
     if output.exists() and not overwrite:
-        raise SettingsError(f"--output {output} exists: choose another name, or add --overwrite")
+        raise SettingsError(
+            Setting("output", output), " exists: choose another name, or add ", Setting("overwrite", True)
+        )
     for name, value in (("horizon", horizon), ("context", context)):
         if value is not None and value < 1:
-            raise SettingsError(f"--{name} {value}: at least 1 frame")
+            raise SettingsError(Setting(name, value), ": at least 1 frame")
     predictor = load(run, device)
     archive = source.open(predictor.settings.data, predictor.field)
     wanted = predictor.settings.context if context is None else context
     given = [_last(archive, number, wanted) for number in range(len(archive.sequences))]
-    with _named(f"--input {' '.join(source.files[:1])}"):
+    with _named(Setting("input", " ".join(source.files[:1]))):
         forecasts = [predictor.predict(one, horizon) for one in _progress(given)]
     try:
         _write(output, predictor, archive, given, forecasts)
     except OSError as error:
-        raise SettingsError(f"--output {output} cannot be written ({error.strerror})") from error
+        raise SettingsError(Setting("output", output), f" cannot be written ({error.strerror})") from error
     return _line(output, archive, given, forecasts)
 
 
@@ -96,11 +99,13 @@ def _last(archive: Archive, number: int, wanted: int) -> xr.DataArray:
         whole = len(sequence) - next((place for place in range(len(sequence) - 1, -1, -1) if place not in read), -1) - 1
         if whole < min(wanted, len(sequence)):
             raise SettingsError(
-                f"--input {path}: of the last {wanted} frames the last {whole} can be read: use --context {whole}"
+                *(Setting("input", path), f": of the last {wanted} frames the last {whole} can be read: use "),
+                Setting("context", whole),
             )
     if len(sequence) < wanted:
-        fix = f"give more, or use fewer with --context {len(sequence)}" if len(sequence) else "give others"
-        raise SettingsError(f"--input {path}: {len(sequence)} frames, the context is {wanted}: {fix}")
+        count = f": {len(sequence)} frames, the context is {wanted}: "
+        fewer = ("give more, or use fewer with ", Setting("context", len(sequence)))
+        raise SettingsError(Setting("input", path), count, *(fewer if len(sequence) else ("give others",)))
     return sequence[-wanted:]
 
 
@@ -162,9 +167,11 @@ def _line(output: Path, archive: Archive, given: list[xr.DataArray], forecasts: 
 
 
 @contextmanager
-def _named(option: str) -> Iterator[None]:
-    """Say which option an error is about."""
+def _named(setting: Setting) -> Iterator[None]:
+    """Say which setting an error is about."""
     try:
         yield
+    except SettingsError as error:
+        raise SettingsError(setting, ": ", *error.parts) from error
     except ValueError as error:
-        raise SettingsError(f"{option}: {error}") from error
+        raise SettingsError(setting, f": {error}") from error

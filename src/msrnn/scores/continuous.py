@@ -7,8 +7,8 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
+from msrnn.errors import SettingsError
 from msrnn.scores.base import PIXELS, Score, SummedScores
-from msrnn.settings import SettingsError
 from msrnn.units import ZR, rain_weights
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5

@@ -13,9 +13,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from msrnn.atomic import written
+from msrnn.errors import SettingsError
 from msrnn.scores import PERFECT, PHYSICAL, Score
 from msrnn.scores.bootstrap import LEAST_BLOCKS, LEVEL
-from msrnn.settings import SettingsError
 
 MODEL, PERSISTENCE, CONSTANT, EXTRAPOLATION = "model", "persistence", "best constant image", "extrapolation"
 SHORT = {MODEL: "model", PERSISTENCE: "pers.", CONSTANT: "const", EXTRAPOLATION: "extr."}

@@ -9,6 +9,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from msrnn.data import Field
+from msrnn.errors import NotFiniteError, Setting
 from msrnn.nn.models import build_model, find_model
 from msrnn.scores import FrameScores, PixelErrors, SummedScores, scoring_device
 from msrnn.settings import RunSettings
@@ -149,7 +150,7 @@ class Training(LightningModule):
         """Skip this step, if that was asked for.
 
         Raises:
-            FloatingPointError: it was not.
+            NotFiniteError: it was not.
         """
         if self.settings.on_nonfinite == "skip":
             self.skipped += 1
@@ -158,13 +159,13 @@ class Training(LightningModule):
         lost = [part for part in self.parts if not part.loss.isfinite()]
         what = f"loss is {float(lost[0].loss)}" if lost else f"gradient's norm is {float(norm)}"
         weights = [name for name, weight in self.model.named_parameters() if not _finite(weight.grad)]
-        raise FloatingPointError(
+        raise NotFiniteError(
             f"the {what} in optimiser step {self.global_step + 1}, at learning rate "
             f"{optimizer.param_groups[0]['lr']:g}; "
             + "; ".join(part.described(self.describe) for part in lost or self.parts)
             + (f"; gradients that are not finite: {weights[0]} and {len(weights) - 1} more" if weights else "")
-            + ". What was saved before is kept. Check these values, or try a lower --learning-rate, --precision 32, or "
-            "--on-nonfinite skip"
+            + ". What was saved before is kept. Check these values, or try a lower ",
+            *(Setting("learning_rate"), ", ", Setting("precision", "32"), ", or ", Setting("on_nonfinite", "skip")),
         )
 
     def _write(self, values: dict[str, Any], step: int) -> None:

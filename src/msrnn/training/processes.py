@@ -8,7 +8,8 @@ import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-from msrnn.settings import RunSettings, SettingsError
+from msrnn.errors import Setting, SettingsError
+from msrnn.settings import RunSettings
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,17 @@ def find_processes(settings: RunSettings, device: torch.device) -> Processes:
     processes = Processes(settings.devices or started.devices, settings.nodes or started.nodes)
     if started.total > 1 and processes != started:
         raise SettingsError(
-            f"--devices {processes.devices} --nodes {processes.nodes}: torchrun or SLURM has started "
-            f"{started.devices} on each of {started.nodes}; leave both out"
+            *(Setting("devices", processes.devices), " ", Setting("nodes", processes.nodes)),
+            f": torchrun or SLURM has started {started.devices} on each of {started.nodes}; leave both out",
         )
     there = torch.accelerator.device_count() if device.type != "cpu" else processes.devices
     if processes.devices > there:
-        raise SettingsError(f"--devices {processes.devices}: this machine has {there}")
+        raise SettingsError(Setting("devices", processes.devices), f": this machine has {there}")
     if settings.batch_size % (settings.accumulate * processes.total):
         parts = f" in {settings.accumulate} parts" if settings.accumulate > 1 else ""
         raise SettingsError(
-            f"--batch-size {settings.batch_size}{parts} cannot be shared equally by {processes.total} processes: "
-            "it is that of all together"
+            Setting("batch_size", settings.batch_size),
+            f"{parts} cannot be shared equally by {processes.total} processes: it is that of all together",
         )
     return processes
 
@@ -63,8 +64,8 @@ def _started() -> Processes:
         local = int(os.environ.get("SLURM_NTASKS_PER_NODE", "0" if tasks > 1 else "1"))
         if local * nodes != tasks:
             raise SettingsError(
-                f"SLURM has started {tasks} tasks on {nodes} nodes: ask for them by --nodes and --ntasks-per-node, "
-                "without --ntasks"
+                f"SLURM has started {tasks} tasks on {nodes} nodes: "
+                "ask sbatch for them with --nodes and --ntasks-per-node, without --ntasks"
             )
         return Processes(local, nodes)
     return Processes(1, 1)

@@ -21,8 +21,9 @@ from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.data import Data, open_data
 from msrnn.data.loading import Process, evaluation_loader, training_loader
 from msrnn.device import find_device, free_memory, lay_out
-from msrnn.runs.directory import RunDirectory
-from msrnn.settings import Memory, RunSettings, SettingsError
+from msrnn.errors import DiskFullError, Setting, SettingsError
+from msrnn.runs.directory import NEW_OUT, RunDirectory
+from msrnn.settings import Memory, RunSettings
 from msrnn.tables import said
 from msrnn.training.callbacks import (
     AtomicCheckpoints,
@@ -38,6 +39,7 @@ from msrnn.training.processes import Processes, environment, find_processes
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
 FREE_ON_RESUME = ("device", "compile", "devices", "nodes", "workers", "on_nonfinite", "model.memory")
+ANEW = (*NEW_OUT, ", with ", Setting("init_from"), " for the same weights")
 LIGHTNING_NOISE = (
     ".*does not have many workers",  # advice for data on disk; ours are made on the fly
     r".*LeafSpec",  # Lightning 2.6 uses what torch 2.13 deprecates
@@ -58,13 +60,16 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
 
     Raises:
         SettingsError: a setting is not possible; nothing has been written then.
-        FloatingPointError: a loss or a gradient is not finite; checkpoints are those from before.
+        NotFiniteError: a loss or a gradient is not finite; checkpoints are those from before.
         StoppedError: SIGINT or SIGTERM stopped it; the message says how to go on.
         KeyboardInterrupt: a second SIGINT did.
         OSError: something cannot be written; errno is ENOSPC if the disk is full.
     """
     if resume and init_from is not None:
-        raise SettingsError("--resume goes on with a run's own weights: leave out --init-from, or --resume")
+        raise SettingsError(
+            *(Setting("resume", True), " goes on with a run's own weights: leave out ", Setting("init_from")),
+            *(", or ", Setting("resume", True)),
+        )
     directory = RunDirectory(out)
     resume = resume and directory.begun
     if not resume:
@@ -74,7 +79,10 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
     data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
     settings = replace(settings, data=data.settings)
     if settings.loss == "balanced" and data.field.is_rain and data.field.normalisation != "rain":
-        raise SettingsError("--loss balanced weighs the paper's pixels: leave out --data.normalisation, or the loss")
+        raise SettingsError(
+            *(Setting("loss", "balanced"), " weighs the paper's pixels: leave out ", Setting("data.normalisation")),
+            ", or the loss",
+        )
     training = data.training(settings.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
     if settings.model.memory == "auto":
@@ -95,7 +103,7 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         graphs = device.type == "cuda" and settings.model.memory == "keep"
         module.model.compile(dynamic=False, mode="reduce-overhead" if graphs else None)
         rank_zero_only(sys.stderr.write)(
-            "--compile: a minute or two before the first step, and before the first validation\n"
+            "compiling: a minute or two before the first step, and before the first validation\n"
         )
     first_step = _resumed_step(directory, settings, data) if resume else 0
     trainer = _trainer(settings, directory, device, processes, first_step)
@@ -141,17 +149,21 @@ def _fit(
             if not leaving.code:  # another process speaks
                 raise
             # what Lightning makes of a second Ctrl-C
-            at = f"stopped in the middle of step {trainer.global_step + 1}; what was saved before is kept"
-            raise KeyboardInterrupt(f"{at}; go on with: msrnn train --resume --out {directory.path}") from None
+            at = f"stopped in the middle of step {trainer.global_step + 1}; what was saved before is kept; go on with "
+            raise KeyboardInterrupt(at, *_go_on(directory)) from None
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            hint = f"what was saved before is kept; make room, then: msrnn train --resume --out {directory.path}"
-            raise OSError(error.errno, f"{error.strerror}; {hint}", error.filename) from error
+            full = f"{error.filename}: {error.strerror}; what was saved before is kept; make room, then go on with "
+            raise DiskFullError(full, *_go_on(directory)) from error
     if trainer.is_global_zero and module.skipped:
         sys.stderr.write(
             f"{int(module.skipped)} of {trainer.max_steps} steps were skipped: loss or gradient not finite\n"
         )
+
+
+def _go_on(directory: RunDirectory) -> tuple[object, ...]:
+    return Setting("resume", True), " ", Setting("out", directory.path)
 
 
 def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, processes: int) -> Memory:
@@ -166,9 +178,9 @@ def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, p
     if mode is None:
         assert available is not None
         ways = " ".join(ways_to_fit(cost, available, settings.accumulate))
-        raise SettingsError(f"--memory auto: nothing fits. {ways}")
+        raise SettingsError(Setting("model.memory", "auto"), f": nothing fits. {ways}")
     has = "an unknown amount of memory" if available is None else f"{said(available)} for it"
-    sys.stderr.write(f"--memory auto: {mode}, about {said(cost.training_bytes(mode))}; {device} has {has}\n")
+    sys.stderr.write(f"memory auto: {mode}, about {said(cost.training_bytes(mode))}; {device} has {has}\n")
     return mode
 
 
@@ -182,14 +194,15 @@ def _resumed_step(directory: RunDirectory, settings: RunSettings, data: Data) ->
     progress = directory.progress()
     if directory.field() != data.field or (progress.step and progress.fingerprint != data.fingerprint):
         raise SettingsError(
-            f"--resume: the files of {settings.data.name} have changed since {directory.path} was begun; "
-            "train into a new --out, with --init-from for the same weights"
+            Setting("resume", True),
+            f": the files of {settings.data.name} have changed since {directory.path} was begun; ",
+            *ANEW,
         )
     return progress.step
 
 
 def fixed_on_resume(settings: RunSettings) -> dict[str, Any]:
-    """Those that `--resume` cannot change, by their names on the command line."""
+    """Settings that a resumed training cannot change, by their names."""
     return {name: value for name, value in _flat(asdict(settings)) if name not in FREE_ON_RESUME}
 
 
@@ -208,8 +221,9 @@ def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
         was, given = (values.get(name, "not given") for values in (before, now))
         if was != given:
             raise SettingsError(
-                f"--resume cannot change {name}: it is {was} in {directory.path}, {given} was given; "
-                "train into a new --out, with --init-from for the same weights"
+                *(Setting("resume", True), " cannot change ", Setting(name)),
+                f": it is {was} in {directory.path}, {given} was given; ",
+                *ANEW,
             )
 
 

@@ -13,7 +13,7 @@ from msrnn.data.readers.images import ImageReader, VideoReader
 from msrnn.data.readers.netcdf import XarrayReader, ZarrReader
 from msrnn.data.readers.radolan import ASCIIGridReader, PystepsReader, RadolanReader, pysteps_importer
 from msrnn.data.readers.taxibj import GermanyReader, TaxiBJReader, is_taxibj
-from msrnn.settings import SettingsError
+from msrnn.errors import Setting, SettingsError
 
 READERS: dict[str, type[Reader]] = {
     "array": ArrayReader,
@@ -53,8 +53,8 @@ def make_reader(name: str, options: Mapping[str, Any]) -> Reader:
     if name.startswith(PYSTEPS):
         importer = name.removeprefix(PYSTEPS)
         if "importer" in options:
-            raise SettingsError(f"--reader-options importer: the reader is {name} already")
-        pysteps_importer("--reader", importer)
+            raise SettingsError(Setting("data.reader_options.importer"), f": the reader is {name} already")
+        pysteps_importer(Setting("data.reader", name), importer)
         return PystepsReader(importer, **{key: _number(value) for key, value in options.items()})
     if name not in READERS:
         raise SettingsError(f"no reader {name!r}; choose from {', '.join(READERS)}, {PYSTEPS}NAME")
@@ -63,7 +63,7 @@ def make_reader(name: str, options: Mapping[str, Any]) -> Reader:
     for key in options:
         if key not in known:
             choices = f"has the options {', '.join(known)}" if known else "has no options"
-            raise SettingsError(f"--reader-options {key}: the reader {name} {choices}")
+            raise SettingsError(Setting(f"data.reader_options.{key}"), f": the reader {name} {choices}")
     return reader(**{key: _as_declared(name, known[key], value) for key, value in options.items()})
 
 
@@ -73,7 +73,7 @@ def _as_declared(reader: str, parameter: inspect.Parameter, value: Any) -> Any:
     try:
         return float(value)
     except (TypeError, ValueError) as error:
-        raise SettingsError(f"--reader-options {parameter.name}={value}: a number is wanted") from error
+        raise SettingsError(Setting(f"data.reader_options.{parameter.name}", value), ": a number is wanted") from error
 
 
 def _number(value: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
-from msrnn.data.readers.base import DataError, Header, Reader, Sliced, View, reading
+from msrnn.data.readers.base import Header, Reader, Sliced, View, reading
+from msrnn.errors import DataError, Setting
 
 LAYOUTS = {3: "(time, y, x)", 4: "(time, channel, y, x)", 5: "(sequence, time, channel, y, x)"}
 
@@ -115,7 +116,7 @@ def load_array(path: Path, name: str = "") -> np.ndarray:
                 "several arrays",
                 path,
                 f"holds {len(names)} arrays ({', '.join(names)})",
-                f"choose one: --reader-options array={names[0]}",
+                ("choose one: ", Setting("data.reader_options.array", names[0])),
             )
         content = loaded[names[0]] if names else None
         if not isinstance(content, np.ndarray):

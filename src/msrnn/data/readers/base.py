@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from PIL import Image
 
-from msrnn.settings import SettingsError
+from msrnn.errors import DataError, Setting, SettingsError
 from msrnn.units import UNITS
 
 AXES = ("time", "channel", "y", "x")
@@ -40,22 +40,6 @@ READ_ERRORS = (
     zlib.error,
 )
 """What the libraries that read files raise on damaged ones."""
-
-
-class DataError(SettingsError):
-    """A file cannot be used: which, why, and what to do about it.
-
-    Attributes:
-        kind: a short name for errors of the same kind, e.g. "damaged file".
-    """
-
-    def __init__(self, kind: str, path: object = None, reason: str = "", fix: str = "") -> None:
-        if path is None:  # made again of the text of one that a worker raised
-            super().__init__(kind.strip().splitlines()[-1].partition("DataError: ")[2] or kind)
-            self.kind = "in a worker"
-        else:
-            super().__init__(f"{path}: {reason}; {fix}")
-            self.kind = kind
 
 
 @dataclass
@@ -115,6 +99,9 @@ STATISTICS = ("valid", "wet", "smallest", "largest")
 reflectivity by Z = 256 R^1.42); least and greatest value. All NaN: the frame cannot be read."""
 
 
+SKIP_BAD = Setting("data.skip_bad", True)
+
+
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
     """Report whatever goes wrong as a `DataError`; `what` the file should be, e.g. "KNMI HDF5"."""
@@ -128,7 +115,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
             "damaged file",
             path,
             f"cannot be read as {what} ({detail})",
-            "fetch it again, name another --reader, or leave it out with --skip-bad",
+            ("fetch it again, name another ", Setting("data.reader"), ", or leave it out with ", SKIP_BAD),
         ) from error
 
 
@@ -173,7 +160,7 @@ def known_units(path: object, said: str) -> str:
         "unknown units",
         path,
         f"its units are {said!r}",
-        f"convert them to one of {', '.join(UNITS)}; if they are one of these, say so with --units",
+        (f"convert them to one of {', '.join(UNITS)}; if they are one of these, say so with ", Setting("data.units")),
     )
 
 

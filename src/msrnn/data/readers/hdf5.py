@@ -11,7 +11,7 @@ import numpy as np
 
 from msrnn.data.readers.arrays import as_sequences, largest_value, scaled
 from msrnn.data.readers.base import (
-    DataError,
+    SKIP_BAD,
     Header,
     Reader,
     Sliced,
@@ -23,6 +23,7 @@ from msrnn.data.readers.base import (
     with_channel,
 )
 from msrnn.data.readers.timestamps import nanoseconds, time_in_name, times_from
+from msrnn.errors import DataError, Setting
 from msrnn.units import FLOOR_DBZ
 
 
@@ -144,7 +145,8 @@ class HDF5Reader(Reader):
             return arrays[self.dataset.strip("/")]
         if len(arrays) != 1:
             reason = f"holds {len(arrays) or 'no'} datasets of 3 to 5 axes"
-            names = f"choose one: --reader-options dataset={' | '.join(arrays)}" if arrays else "is it another format?"
+            one = "choose one: ", Setting("data.reader_options.dataset", " | ".join(arrays))
+            names = one if arrays else "is it another format?"
             raise DataError("several datasets" if arrays else "no dataset", path, reason, names)
         return next(iter(arrays.values()))
 
@@ -295,7 +297,7 @@ class ODIMReader(Reader):
             "other quantity",
             path,
             f"holds {', '.join(found) or 'no data'}, wanted {' or '.join(wanted)}",
-            f"choose with --reader-options quantity={'|'.join(ODIM_UNITS)}",
+            ("choose with ", Setting("data.reader_options.quantity", "|".join(ODIM_UNITS))),
         )
 
 
@@ -319,4 +321,4 @@ def _odim_time(what: dict[str, Any], which: str) -> np.datetime64 | None:
 
 
 def _missing_time(path: Path) -> np.datetime64:
-    raise DataError("no time", path, "has no date and time in `what`", "leave it out with --skip-bad")
+    raise DataError("no time", path, "has no date and time in `what`", ("leave it out with ", SKIP_BAD))

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from msrnn.data.readers.arrays import largest_value, scaled
-from msrnn.data.readers.base import GZIP_MAGIC, DataError, Header, Reader, Sliced, View, reading, unpacked
+from msrnn.data.readers.base import GZIP_MAGIC, Header, Reader, Sliced, View, reading, unpacked
 from msrnn.data.readers.timestamps import nanoseconds, time_in_name
+from msrnn.errors import DataError, Setting
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _time_of_one(path: Path, pattern: str) -> np.datetime64 | None:
         time = time_in_name(path.name, pattern)
         if time is None:
             reason = f"its name has no time like {pattern}"
-            raise DataError("no time", path, reason, "name another --reader-options pattern=...")
+            raise DataError("no time", path, reason, ("name another ", Setting("data.reader_options.pattern")))
         return time
     return time_in_name(path.name) if sum(letter.isdigit() for letter in path.name) >= 12 else None
 

@@ -9,18 +9,8 @@ import numpy as np
 import xarray as xr
 
 from msrnn.data.readers.arrays import largest_value, scaled
-from msrnn.data.readers.base import (
-    AXES,
-    STATISTICS,
-    DataError,
-    Header,
-    Reader,
-    Sliced,
-    View,
-    known_units,
-    reading,
-    with_channel,
-)
+from msrnn.data.readers.base import AXES, STATISTICS, Header, Reader, Sliced, View, known_units, reading, with_channel
+from msrnn.errors import DataError, Setting
 
 
 @dataclass(frozen=True)
@@ -95,7 +85,7 @@ class XarrayReader(Reader):
         if not self.variable and len(found) != 1:
             reason = f"holds {len(found) or 'no'} variables of 3 to 5 axes"
             fix = (
-                f"choose one: --reader-options variable={' | '.join(sorted(found))}"
+                ("choose one: ", Setting("data.reader_options.variable", " | ".join(sorted(found))))
                 if found
                 else "is it another format?"
             )

@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from msrnn.data.readers.base import GZIP_MAGIC, DataError, Header, Reader, Sliced, evenly, one_by_one, reading, unpacked
+from msrnn.data.readers.base import GZIP_MAGIC, Header, Reader, Sliced, evenly, one_by_one, reading, unpacked
 from msrnn.data.readers.timestamps import nanoseconds, time_in_name
+from msrnn.errors import DataError, Setting
 from msrnn.units import RAIN_UNITS
 
 RADOLAN_PROJECTION = "+proj=stere +lat_0=90 +lat_ts=60 +lon_0=10 +a=6370040 +b=6370040 +units=m"
@@ -204,7 +205,9 @@ class PystepsReader(Reader):
         time = time_in_name(path.name, self.pattern)
         if time is None:
             reason = "its name has no time" + (f" like {self.pattern}" if self.pattern else "")
-            raise DataError("no time", path, reason, "name its pattern: --reader-options pattern=%Y%m%d%H%M")
+            raise DataError(
+                "no time", path, reason, ("name its pattern: ", Setting("data.reader_options.pattern", "%Y%m%d%H%M"))
+            )
         if self.first is None:
             self.first = self._header(path)
         return [replace(self.first, times=nanoseconds([time]))]
@@ -239,8 +242,9 @@ class PystepsReader(Reader):
         needed = [n for n, p in list(signature(function).parameters.items())[1:] if p.default is p.empty and p.kind < 2]
         lacking = [name for name in needed if name not in dict(self.options)]
         if lacking:
-            reason, fix = f"{self.name} needs {', '.join(lacking)}", " ".join(f"{name}=..." for name in lacking)
-            raise DataError("no option", path, reason, f"--reader-options {fix}")
+            reason = f"{self.name} needs {', '.join(lacking)}"
+            needs = [part for name in lacking for part in (" ", Setting(f"data.reader_options.{name}", "..."))]
+            raise DataError("no option", path, reason, ("give", *needs))
         with path.open("rb") as file:
             packed = file.read(2) == GZIP_MAGIC
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

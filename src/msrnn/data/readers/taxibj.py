@@ -7,8 +7,9 @@ from typing import ClassVar
 import h5py
 import numpy as np
 
-from msrnn.data.readers.base import DataError, Header, Reader, Sliced, View, reading
+from msrnn.data.readers.base import Header, Reader, Sliced, View, reading
 from msrnn.data.readers.hdf5 import HDF5Reader
+from msrnn.errors import DataError
 
 TAXIBJ_SLOTS = 48
 """Half hours of a day."""

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from xarray.coding.times import decode_cf_datetime
 
-from msrnn.settings import SettingsError
+from msrnn.errors import SettingsError
 
 STAMPS = (
     (re.compile(r"(?<!\d)(\d{8})[-_T ]?(\d{6})(?!\d)"), "%Y%m%d%H%M%S"),

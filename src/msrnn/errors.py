@@ -1,0 +1,107 @@
+"""Errors hold their message in parts: text, and the settings it speaks of.
+
+`str(error)` spells a setting as Python does, `data.skip_bad=True`; the command line spells it as an option.
+"""
+
+import errno
+import signal
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+
+class Setting(NamedTuple):
+    """A setting that a message names, with the value it has or should get."""
+
+    name: str
+    """As in a recipe, with its group: `data.skip_bad`. Arguments of a function have no group: `output`."""
+    value: Any = None
+    """None: any value, the name alone is shown."""
+
+    def __str__(self) -> str:
+        return self.name if self.value is None else f"{self.name}={self.value}"
+
+
+Part: TypeAlias = object
+"""A `Setting`, or what `str` makes text of."""
+Text: TypeAlias = "str | tuple[Part, ...]"
+"""Text, or its parts."""
+
+
+class ExplainedError(Exception):
+    """An error that a user reads.
+
+    Args:
+        *parts: the message in parts, settings as `Setting`.
+    """
+
+    def __init__(self, *parts: Part) -> None:
+        super().__init__(*parts)
+        self.parts = parts
+
+    def __str__(self) -> str:
+        return self.text(str)
+
+    def text(self, spell: Callable[[Setting], str]) -> str:
+        """Return the message, with settings spelled by `spell`."""
+        return "".join(spell(part) if isinstance(part, Setting) else str(part) for part in self.parts)
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Settings that the message names."""
+        return tuple(part for part in self.parts if isinstance(part, Setting))
+
+
+class SettingsError(ExplainedError, ValueError):
+    """An input or a setting is not possible; the message says what is, and what to do."""
+
+
+class DataError(SettingsError):
+    """A file cannot be used.
+
+    Args:
+        kind: a short name for errors of the same kind, e.g. "damaged file".
+        path: the file, or another place.
+        reason: what is wrong with it.
+        fix: what to do about it.
+    """
+
+    def __init__(self, kind: str, path: object, reason: Text, fix: Text) -> None:
+        super().__init__(path, ": ", *_parts(reason), "; ", *_parts(fix))
+        self.kind, self.path, self.reason, self.fix = kind, path, reason, fix
+
+    @property
+    def cause(self) -> SettingsError:
+        """The error without its fix, for a list of files that were left out."""
+        return SettingsError(self.path, ": ", *_parts(self.reason))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.kind, self.path, self.reason, self.fix)
+
+
+class NotFiniteError(ExplainedError, FloatingPointError):
+    """A loss, a gradient or a forecast is not finite."""
+
+
+class DiskFullError(ExplainedError, OSError):
+    """There is no space left for a file; `errno` is ENOSPC."""
+
+    def __init__(self, *parts: Part) -> None:
+        super().__init__(*parts)
+        self.errno = errno.ENOSPC
+
+
+class StoppedError(ExplainedError):
+    """A signal stopped a training or an experiment; what was done is saved.
+
+    Args:
+        number: the signal.
+        *parts: the message.
+    """
+
+    def __init__(self, number: int, *parts: Part) -> None:
+        super().__init__(*parts)
+        self.signal = signal.Signals(number)
+
+
+def _parts(text: Text) -> tuple[Part, ...]:
+    return (text,) if isinstance(text, str) else text
