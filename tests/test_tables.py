@@ -1,6 +1,6 @@
 import pytest
 
-from msrnn.tables import BYTES, FLOPS, said, scale_of
+from msrnn.tables import BYTES, FLOPS, format_bytes, scale_of
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from msrnn.tables import BYTES, FLOPS, said, scale_of
         (5000 * 2**30, "5,000 GiB"),
     ],
 )
-def test_said(number, text):
-    assert said(number) == text
+def test_format_bytes(number, text):
+    assert format_bytes(number) == text
 
 
 def test_scale_of():

@@ -1,17 +1,17 @@
 """Numbers that people read."""
 
-Scale = tuple[str, float]
+DisplayUnit = tuple[str, float]
 """A unit and what a number is divided by."""
-BYTES: tuple[Scale, ...] = (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10))
-FLOPS: tuple[Scale, ...] = (("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6))
+BYTES: tuple[DisplayUnit, ...] = (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10))
+FLOPS: tuple[DisplayUnit, ...] = (("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6))
 
 
-def scale_of(largest: float, scales: tuple[Scale, ...]) -> Scale:
+def scale_of(largest: float, scales: tuple[DisplayUnit, ...]) -> DisplayUnit:
     """The unit in which the largest of some numbers is at least 0.1, of `scales` from large to small."""
     return next((scale for scale in scales if largest >= 0.1 * scale[1]), scales[-1])
 
 
-def said(number: float) -> str:
+def format_bytes(number: float) -> str:
     """Bytes with their unit, to three digits or so: 3.38 GiB, 12.5 MiB, 512 KiB."""
     unit, divisor = scale_of(number, BYTES)
     value = number / divisor

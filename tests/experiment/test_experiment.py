@@ -23,7 +23,7 @@ from msrnn.experiment.plan import _against, _row, frames_of, merged, read_plan, 
 from msrnn.experiment.workers import run_missing
 from msrnn.runs.directory import RunDirectory
 from msrnn.scores import Score
-from msrnn.scores.results import MODEL, Evaluation, Row, resample_key
+from msrnn.scores.results import MODEL, Evaluation, ScoreRow, resample_key
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SETTINGS = {
@@ -300,7 +300,7 @@ def evaluation(value, spread, blocks=50):
     """Whose MSE is `value`, and whose resamples lie around it as a normal distribution's quantiles do."""
     score = Score("mse")
     quantiles = np.sort(np.random.default_rng(0).normal(size=1000))
-    rows = [Row(MODEL, *score, "all", value, np.nan, np.nan, blocks, np.nan)]
+    rows = [ScoreRow(MODEL, *score, "all", value, np.nan, np.nan, blocks, np.nan)]
     return Evaluation(
         {"blocks": blocks}, [MODEL], rows, resamples={resample_key(MODEL, score): value + spread * quantiles}
     )

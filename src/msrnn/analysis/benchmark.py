@@ -22,7 +22,7 @@ from msrnn.nn.forecaster import Forecaster
 
 
 @dataclass(frozen=True)
-class Row:
+class Measurement:
     """One model, memory mode and precision. Times are medians; memory is counted without weights and frames."""
 
     model: str
@@ -79,7 +79,7 @@ def _processor() -> str:
 class Benchmark:
     """What was measured, of what, on what."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[Measurement, ...]
     about: dict[str, Any]
     """The machine and the workload."""
 
@@ -92,7 +92,7 @@ class Benchmark:
         """
         try:
             document = json.loads(path.read_text())
-            return cls(tuple(Row(**row) for row in document["rows"]), document["about"])
+            return cls(tuple(Measurement(**row) for row in document["rows"]), document["about"])
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise SettingsError(f"{path}: expected a file that msrnn benchmark wrote ({error})") from error
 
@@ -110,7 +110,7 @@ class Benchmark:
         return "\n".join(lines) + "\n"
 
     def check_like(self, keys: Collection[tuple[str, str, str]], work: Mapping[str, Any]) -> None:
-        """Refuse what is not to be compared with this: other work, or none of it (`Row.key`).
+        """Refuse what is not to be compared with this: other work, or none of it (`Measurement.key`).
 
         Raises:
             SettingsError: it is so.
@@ -157,7 +157,7 @@ def measure(
     device: torch.device,
     repeats: int = 5,
     compiled: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Benchmark:
     """Measure every model in every memory mode and precision, all in turn, `repeats` times over.
 
@@ -170,12 +170,12 @@ def measure(
         device: where.
         repeats: how many times each is timed, after one run that is not.
         compiled: time steps go through torch.compile.
-        tell: told what is going on.
+        report: called with a line about what is being done.
     """
     cases: list[tuple[str, str, str, _Case]] = []
     for name in models:
         for precision in precisions:
-            tell(f"{name}, {precision}: counting")
+            report(f"{name}, {precision}: counting")
             work = Workload(workload.size, workload.context, workload.horizon, workload.batch, precision)
             cost = Cost(lambda name=name: build(name), work)  # type: ignore[misc]
             model = build(name)
@@ -195,7 +195,7 @@ def measure(
             case.measure_memory()
     for number in range(repeats + 1):
         for name, mode, precision, case in cases:
-            tell(f"round {number} of {repeats}: {name}, {mode}, {precision}")
+            report(f"round {number} of {repeats}: {name}, {mode}, {precision}")
             case.time()
     about = machine(device) | work_of(workload, cases[0][3].model.pyramid.channels)
     about |= {"compiled": compiled, "repeats": repeats}
@@ -205,8 +205,8 @@ def measure(
 def work_of(workload: Workload, hidden: int) -> dict[str, Any]:
     """What is computed, in words."""
     height, width = workload.size
-    said = f"{workload.context} -> {workload.horizon} frames of {height}x{width}, batch {workload.batch}"
-    return {"workload": said, "hidden channels": hidden}
+    described = f"{workload.context} -> {workload.horizon} frames of {height}x{width}, batch {workload.batch}"
+    return {"workload": described, "hidden channels": hidden}
 
 
 class _Case:
@@ -266,9 +266,9 @@ class _Case:
         if self.device.type != "cpu":
             torch.accelerator.synchronize(self.device)
 
-    def row(self, name: str, memory: str, precision: str) -> Row:
+    def row(self, name: str, memory: str, precision: str) -> Measurement:
         training, forecast = (statistics.median(times[1:]) for times in (self.training, self.forecast))
-        return Row(
+        return Measurement(
             model=name,
             memory=memory,
             precision=precision,

@@ -48,7 +48,7 @@ class Workload:
         return self.context + self.horizon - 1
 
 
-class Part(NamedTuple):
+class PartCost(NamedTuple):
     """What embed, a layer or the head costs; bytes and FLOPs are those of one time step."""
 
     name: str
@@ -107,10 +107,10 @@ class Cost:
         return self.workload.steps * sum(part.flops for part in self.parts)
 
     @property
-    def total(self) -> Part:
+    def total(self) -> PartCost:
         """All parts together."""
-        sums = (sum(part[i] for part in self.parts) for i in range(2, len(Part._fields)))  # type: ignore[misc]
-        return Part("all", 0, *sums)
+        sums = (sum(part[i] for part in self.parts) for i in range(2, len(PartCost._fields)))  # type: ignore[misc]
+        return PartCost("all", 0, *sums)
 
     def training_flops(self, memory: str) -> int:
         """FLOPs of a forward and backward pass, recomputation included, in a memory mode."""
@@ -194,7 +194,7 @@ class Cost:
         model.memory = memory
         return model
 
-    def _parts(self, model: Forecaster) -> tuple[Part, ...]:
+    def _parts(self, model: Forecaster) -> tuple[PartCost, ...]:
         scales = model.pyramid.scales
         layers = zip((f"layer {i}" for i in range(len(scales))), scales, model.pyramid.cells, strict=True)
         modules = [("embed", 1, model.embed), *layers, ("head", 1, model.head)]
@@ -203,7 +203,7 @@ class Cost:
         short, long = (self._trace("keep", steps) for steps in (SHORT, LONG))
         stateful = [self._trace("step", steps).saved_by for steps in (SHORT, LONG)]
         return tuple(
-            Part(
+            PartCost(
                 name,
                 scale,
                 sum(parameter.numel() for parameter in module.parameters()),

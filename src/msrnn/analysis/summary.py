@@ -17,7 +17,7 @@ from msrnn.analysis.cost import Cost, ways_to_fit
 from msrnn.analysis.receptive import WHOLE, width_of_share
 from msrnn.nn.models import MODELS, PLAIN
 from msrnn.nn.recompute import MODES
-from msrnn.tables import BYTES, FLOPS, said, scale_of
+from msrnn.tables import BYTES, FLOPS, format_bytes, scale_of
 
 SHARES = (0.5, 0.9)
 COLOURS = ("#8b919b", "#2f7fd0")
@@ -129,11 +129,11 @@ class Analysis:
 
     def _fit(self) -> list[str]:
         needs: dict[str, int] = {mode: self.cost.training_bytes(mode) for mode in MODES}
-        all_in_all = ", ".join(f"{mode} {said(bytes_)}" for mode, bytes_ in needs.items())
+        all_in_all = ", ".join(f"{mode} {format_bytes(bytes_)}" for mode, bytes_ in needs.items())
         lines = [f"With weights, Adam and frames: {all_in_all}."]
         if self.available is None:
             return [*lines, f"How much memory {self.device} has is not known."]
-        free = f"{self.device} has {said(self.available)} for it"
+        free = f"{self.device} has {format_bytes(self.available)} for it"
         if needs[self.memory] <= self.available:
             return [*lines, f"{free}: this run fits with memory {self.memory}."]
         return [

@@ -39,14 +39,14 @@ from msrnn.scores.results import (
     MODEL,
     PERSISTENCE,
     Evaluation,
-    Row,
+    ScoreRow,
     resample_key,
 )
 from msrnn.settings import RunSettings, Split
 from msrnn.units import RAIN_WEIGHTS, ZR
 
-Protocol = Literal["forecast", "paper"]
-PROTOCOLS = get_args(Protocol)
+ScoringProtocol = Literal["forecast", "paper"]
+PROTOCOLS = get_args(ScoringProtocol)
 THRESHOLDS_MM_H = tuple(rate for rate, _ in RAIN_WEIGHTS)
 WINDOWS = (5, 15, 45)
 """Edges of the fractions skill score's windows in pixels."""
@@ -83,7 +83,7 @@ class Scoring:
     """
 
     split: Split = "test"
-    protocol: Protocol = "forecast"
+    protocol: ScoringProtocol = "forecast"
     baselines: tuple[str, ...] = ()
     thresholds: tuple[float, ...] | None = None
     windows: tuple[int, ...] = WINDOWS
@@ -289,7 +289,7 @@ def _units(field: Field, name: str) -> str:
 
 def _rows(
     scores: dict[str, Scores], leads: list[int], sequences: int, blocks: int
-) -> tuple[list[Row], dict[str, np.ndarray]]:
+) -> tuple[list[ScoreRow], dict[str, np.ndarray]]:
     """Every score of every model, their differences to the first, and the resamples of those over all leads."""
     values: dict[str, dict[Score, Tensor]] = {}
     resampled: dict[str, dict[Score, Tensor]] = {}
@@ -299,12 +299,12 @@ def _rows(
             overall = score.overall()
             values[model] |= {key: torch.cat((v, overall[key][None])).cpu() for key, v in score.per_lead().items()}
             resampled[model] |= {key: v.cpu() for key, v in score.of_resamples().items()}
-    rows: list[Row] = []
+    rows: list[ScoreRow] = []
 
     def add(name: str, score: Score, of_score: Tensor, resamples: Tensor, skill: Tensor) -> None:
         columns = (part.tolist() for part in (of_score, *interval(resamples, blocks), skill))
         for lead, value, low, high, of_lead in zip([*leads, ALL], *columns, strict=True):
-            rows.append(Row(name, *score, lead, value, low, high, sequences, of_lead))
+            rows.append(ScoreRow(name, *score, lead, value, low, high, sequences, of_lead))
 
     for key in values[MODEL]:
         for model in scores:
@@ -325,7 +325,7 @@ def _skill(score: Score, values: Tensor, reference: Tensor | None) -> Tensor:
     return skill.masked_fill(skill.isinf(), torch.nan)  # the reference is perfect
 
 
-def _unreached(evaluation_rows: list[Row], thresholds: Sequence[float], unit: str) -> list[str]:
+def _unreached(evaluation_rows: list[ScoreRow], thresholds: Sequence[float], unit: str) -> list[str]:
     """A sentence, if no true pixel reaches a threshold: then nothing can be detected."""
     rows = [row for row in evaluation_rows if (row.model, row.score, row.lead) == (MODEL, "pod", ALL)]
     missing = [f"{row.threshold:g}" for row in rows if np.isnan(row.value)]

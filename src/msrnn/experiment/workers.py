@@ -21,13 +21,13 @@ from msrnn.runs.predictor import load
 from msrnn.scores.results import Evaluation
 
 
-def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None] = lambda line: None) -> list[Trial]:
+def run_missing(plan: Plan, jobs: int | None = None, report: Callable[[str], None] = lambda line: None) -> list[Trial]:
     """Train and score the trials that are not done; one that was interrupted goes on where it was.
 
     Args:
         plan: the experiment.
         jobs: so many at a time, on the GPUs in turn; by default one for each GPU, or one.
-        tell: gets lines: what is done, and for each trial one when it begins and one when it ends.
+        report: gets lines: what is done, and for each trial one when it begins and one when it ends.
 
     Returns:
         Trials that failed: what they said is in the file beside their run directory, `seed-0.log`.
@@ -41,27 +41,27 @@ def run_missing(plan: Plan, jobs: int | None = None, tell: Callable[[str], None]
     failed = []
     on_cpu = all(trial.document.get("device") == "cpu" for trial in missing)
     default = 1 if on_cpu else max(1, torch.cuda.device_count())
-    workers = _Workers(min(jobs or default, max(1, len(missing))), tell)
+    workers = _Workers(min(jobs or default, max(1, len(missing))), report)
     ended = len(plan.trials) - len(missing)
-    tell(f"{ended} of {len(plan.trials)} trials are done")
+    report(f"{ended} of {len(plan.trials)} trials are done")
     with workers, ThreadPoolExecutor(workers.count) as pool:
         futures = {pool.submit(workers.do, trial): trial for trial in missing}
         try:
             for future in as_completed(futures):
                 trial, (problem, seconds) = futures[future], future.result()
-                if workers.told:
+                if workers.stopped_by:
                     continue
                 ended += 1
                 if problem:
                     failed.append(trial)
                 what = f"failed: {problem}" if problem else "trained and scored"
-                tell(f"{ended} of {len(plan.trials)}: {trial.name}: {what} ({seconds:.0f} s)")
+                report(f"{ended} of {len(plan.trials)}: {trial.name}: {what} ({seconds:.0f} s)")
         except BaseException:
             workers.stop(signal.SIGTERM)  # else it would wait for all
             raise
-    if workers.told:
-        told = signal.Signals(workers.told)
-        raise StoppedError(told, f"{told.name}: what was trained is saved; give the same command to go on")
+    if workers.stopped_by:
+        number = signal.Signals(workers.stopped_by)
+        raise StoppedError(number, f"{number.name}: what was trained is saved; give the same command to go on")
     return failed
 
 
@@ -82,10 +82,10 @@ OF_A_LAUNCHER = ("SLURM_", "TORCHELASTIC_", "RANK", "LOCAL_", "WORLD_SIZE", "MAS
 class _Workers:
     """Runs `msrnn` for trials, at most `count` at a time, each on its share of the machine; ends when told to stop."""
 
-    def __init__(self, count: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, count: int, report: Callable[[str], None]) -> None:
         self.count = count
-        self.tell = tell
-        self.told = 0
+        self.report = report
+        self.stopped_by = 0
         """The signal."""
         self.places: SimpleQueue[int] = SimpleQueue()
         for place in range(count):
@@ -107,16 +107,16 @@ class _Workers:
 
     def stop(self, number: int) -> None:
         """Let trainings end their step and leave checkpoints; a second SIGINT does not wait for that."""
-        at_once = self.told and number == signal.SIGINT
-        self.told = number
+        at_once = self.stopped_by and number == signal.SIGINT
+        self.stopped_by = number
         for process in list(self.active):
             process.send_signal(signal.SIGINT if at_once else signal.SIGTERM)  # after SIGTERM, SIGINT does not wait
 
     def do(self, trial: Trial) -> tuple[str, float]:
         """What went wrong, or nothing, and how many seconds it took."""
         begins = "goes on" if trial.path.exists() else "begins"
-        if not self.told:
-            self.tell(f"{trial.name}: {begins}, see {trial.beside('.log')}")
+        if not self.stopped_by:
+            self.report(f"{trial.name}: {begins}, see {trial.beside('.log')}")
         place = self.places.get()
         start = time.monotonic()
         run, device = str(trial.path), str(trial.document.get("device", "auto"))
@@ -133,8 +133,8 @@ class _Workers:
 
     def _run(self, command: list[str], trial: Trial, place: int) -> int:
         """The exit status of `msrnn`."""
-        if self.told:
-            return 128 + self.told
+        if self.stopped_by:
+            return 128 + self.stopped_by
         own = {name: value for name, value in os.environ.items() if not name.startswith(OF_A_LAUNCHER)}
         own["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // self.count))
         if self.gpus:
@@ -149,7 +149,7 @@ class _Workers:
                 start_new_session=True,  # a Ctrl-C is this process's to pass on
             )
         self.active.add(process)
-        if self.told:  # since it was asked for
+        if self.stopped_by:  # since it was asked for
             process.terminate()
         code = process.wait()
         self.active.discard(process)

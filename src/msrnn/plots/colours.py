@@ -12,7 +12,7 @@ WARM: Colour = (255, 110, 50)
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColourScale:
     """Classes of numbers, a colour for each."""
 
     units: str
@@ -46,11 +46,13 @@ def _between(colours: tuple[Colour, ...], count: int) -> tuple[Colour, ...]:
     return tuple((int(r), int(g), int(b)) for r, g, b in np.round(np.stack(channels, axis=1)))
 
 
-def _steps(units: str, bounds: tuple[float, ...], colours: tuple[Colour, ...], labels: tuple[str, ...]) -> Scale:
-    return Scale(units, np.array(bounds), colours, tuple(zip(labels, colours, strict=True)))
+def _steps(units: str, bounds: tuple[float, ...], colours: tuple[Colour, ...], labels: tuple[str, ...]) -> ColourScale:
+    return ColourScale(units, np.array(bounds), colours, tuple(zip(labels, colours, strict=True)))
 
 
-def _shades(units: str, low: float, high: float, colours: tuple[Colour, ...], count: int, power: int = 1) -> Scale:
+def _shades(
+    units: str, low: float, high: float, colours: tuple[Colour, ...], count: int, power: int = 1
+) -> ColourScale:
     """So many classes, of equal width, or, with a higher power, finer near 0."""
 
     def bent(places: np.ndarray) -> np.ndarray:
@@ -61,7 +63,9 @@ def _shades(units: str, low: float, high: float, colours: tuple[Colour, ...], co
     bounds = bent(np.linspace(low, high, 2 * count - 1)[1::2])  # halfway between the colours' own numbers
     marks = np.linspace(0, count - 1, 5).round().astype(int)
     numbers = bent(np.linspace(low, high, 5))
-    return Scale(units, bounds, shades, tuple((f"{n:g}", shades[mark]) for n, mark in zip(numbers, marks, strict=True)))
+    return ColourScale(
+        units, bounds, shades, tuple((f"{n:g}", shades[mark]) for n, mark in zip(numbers, marks, strict=True))
+    )
 
 
 GREY = _shades("", 0, 1, ((0, 0, 0), (255, 255, 255)), 255)

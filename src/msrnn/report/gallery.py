@@ -14,7 +14,7 @@ from torch import Tensor
 from msrnn.data import Field, HeldOut
 from msrnn.data.grid import area_mean
 from msrnn.evaluation.contenders import Contender, Task
-from msrnn.plots.colours import DIFFERENCE, GREY, RAIN, RAIN_DIFFERENCE, Scale
+from msrnn.plots.colours import DIFFERENCE, GREY, RAIN, RAIN_DIFFERENCE, ColourScale
 from msrnn.scores.results import Evaluation
 
 LEAST_EDGE = 96
@@ -125,7 +125,7 @@ def _shrunk(frames: np.ndarray, edge: int) -> np.ndarray:
     return area_mean(torch.from_numpy(frames), (height, width)).numpy()
 
 
-def _panel(label: str, frames: np.ndarray, scale: Scale, is_difference: bool) -> Panel:
+def _panel(label: str, frames: np.ndarray, scale: ColourScale, is_difference: bool) -> Panel:
     length, height, width = frames.shape
     image = Image.fromarray(scale.classes(frames).reshape(length * height, width), mode="P")
     image.putpalette(scale.palette.tobytes())

@@ -249,7 +249,7 @@ class _Page:
             "context": protocol["context"],
             "legends": [RAIN, RAIN_DIFFERENCE] if own.is_rain else [GREY, DIFFERENCE],
             "settings": {run.name: yaml.safe_dump(run.settings, sort_keys=False) for run in runs},
-            "protocols": {run.name: run.evaluation.said() for run in runs if run.evaluation},
+            "protocols": {run.name: run.evaluation.describe_protocol() for run in runs if run.evaluation},
             "short": short,
         }
 
@@ -285,8 +285,8 @@ def _summary(group: Group) -> list[str]:
         ]
         between = "" if np.isnan(ours.low) else f" ({short(ours.low)} to {short(ours.high)})"
         worse = " It is worse than persistence." if ours.skill < 0 else ""
-        said = f"{name}: {evaluation.name(score)} over all leads is {short(ours.value)}{between}"
-        lines.append(f"{said}; {', '.join(others)}.{worse}")
+        sentence = f"{name}: {evaluation.name(score)} over all leads is {short(ours.value)}{between}"
+        lines.append(f"{sentence}; {', '.join(others)}.{worse}")
     return lines
 
 

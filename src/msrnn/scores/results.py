@@ -30,7 +30,7 @@ WIDTH, OTHERS = 80, 4
 """Columns of a table, and so many models beside the first there is room for."""
 
 
-class Row(NamedTuple):
+class ScoreRow(NamedTuple):
     """A score of a model, or the difference between two."""
 
     model: str
@@ -57,7 +57,7 @@ class Evaluation:
     protocol: dict[str, Any]
     """What was scored, and how."""
     models: list[str]
-    rows: list[Row]
+    rows: list[ScoreRow]
     notes: list[str] = field(default_factory=list)
     """What a reader should know, in sentences."""
     sequences: list[tuple[str, float]] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         self._rows = {row[:5]: row for row in self.rows}
 
-    def row(self, model: str, score: Score | str, lead: int | str = ALL) -> Row:
+    def row(self, model: str, score: Score | str, lead: int | str = ALL) -> ScoreRow:
         """A row by what it is of."""
         return self._rows[(model, *(Score(score) if isinstance(score, str) else score), lead)]
 
@@ -121,7 +121,9 @@ class Evaluation:
                 lines.append((line + ("" if np.isnan(row.skill) else f"{short(row.skill):>7}")).rstrip())
             text.append("\n".join(lines) + "\n\n")
         legend = [f"{label}: {model}" for model, label in labels.items() if model not in SHORT]
-        notes = [line for note in (self.said(), *legend, *self.notes) for line in textwrap.wrap(note, WIDTH)]
+        notes = [
+            line for note in (self.describe_protocol(), *legend, *self.notes) for line in textwrap.wrap(note, WIDTH)
+        ]
         return "".join(text) + "\n".join(notes) + "\n"
 
     def _block(self, score: Score, labels: dict[str, str]) -> tuple[str, list[str], list[list[str]]]:
@@ -136,7 +138,7 @@ class Evaluation:
         )
         return head.strip(), [*labels.values(), *["skill"] * with_skill], rows
 
-    def said(self) -> str:
+    def describe_protocol(self) -> str:
         """The protocol in sentences."""
         p = self.protocol
         frames = f"{p['context']} frames given, {p['horizon']} scored; forecasts clipped to the valid range"
@@ -169,13 +171,13 @@ class Evaluation:
             partial.write_text(self.table())
         with written(path.with_name(f"{path.name}.csv")) as partial, partial.open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(Row._fields)
+            writer.writerow(ScoreRow._fields)
             writer.writerows(["" if cell is None else cell for cell in row] for row in self.rows)
         with written(path.with_name(f"{path.name}.npz")) as partial:
             np.savez_compressed(partial, **self.resamples)  # type: ignore[arg-type]  # names of arrays
         with written(path.with_name(f"{path.name}.json")) as partial:
             document = {name: getattr(self, name) for name in ("protocol", "models", "notes", "sequences", "rows")}
-            partial.write_text(json.dumps(_finite(document | {"columns": Row._fields})))
+            partial.write_text(json.dumps(_finite(document | {"columns": ScoreRow._fields})))
 
     @classmethod
     def load(cls, path: Path) -> "Evaluation":
@@ -188,9 +190,9 @@ class Evaluation:
             document = json.loads(path.with_name(f"{path.name}.json").read_text())
             with path.with_name(f"{path.name}.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 resamples = {name: file[name] for name in file.files}
-            numbers = Row._fields.index("value")
+            numbers = ScoreRow._fields.index("value")
             rows = [
-                Row(*row[:numbers], *(np.nan if cell is None else cell for cell in row[numbers:]))
+                ScoreRow(*row[:numbers], *(np.nan if cell is None else cell for cell in row[numbers:]))
                 for row in document["rows"]
             ]
             sequences = [(title, np.nan if value is None else value) for title, value in document["sequences"]]

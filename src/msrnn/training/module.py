@@ -24,8 +24,8 @@ Batch = tuple[Tensor, Tensor]
 """Global sample numbers (batch,) and values (batch, time, channel, y, x) in the field's units, NaN where missing."""
 
 
-class Part(NamedTuple):
-    """What is known of a part of a batch that went through the model."""
+class MicroBatch(NamedTuple):
+    """A part of a batch after its forward pass, for logs and error messages."""
 
     samples: Tensor
     values: Tensor
@@ -96,7 +96,7 @@ class Training(LightningModule):
         self.log_steps = min(LOG_STEPS, settings.steps)
         self.register_buffer("clipped", torch.zeros((), dtype=torch.int64))
         self.register_buffer("skipped", torch.zeros((), dtype=torch.int64))
-        self.parts: list[Part] = []
+        self.parts: list[MicroBatch] = []
         """Of this step's batch."""
         self.scores: list[SummedScores] = []
         """Of this validation."""
@@ -122,7 +122,7 @@ class Training(LightningModule):
         loss: Tensor = self.loss.function(predictions, truth, weights) + auxiliary
         after = mask[:, settings.context :]
         fed = after.float().mean() if after.numel() else loss.new_zeros(())
-        self.parts.append(Part(samples, values, loss.detach(), fed))
+        self.parts.append(MicroBatch(samples, values, loss.detach(), fed))
         return loss
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:

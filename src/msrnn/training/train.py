@@ -24,7 +24,7 @@ from msrnn.device import find_device, free_memory, lay_out
 from msrnn.errors import DiskFullError, Setting, SettingsError
 from msrnn.runs.directory import NEW_OUT, RunDirectory
 from msrnn.settings import Memory, RunSettings
-from msrnn.tables import said
+from msrnn.tables import format_bytes
 from msrnn.training.callbacks import (
     AtomicCheckpoints,
     BestWeights,
@@ -179,8 +179,8 @@ def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, p
         assert available is not None
         ways = " ".join(ways_to_fit(cost, available, settings.accumulate))
         raise SettingsError(Setting("model.memory", "auto"), f": nothing fits. {ways}")
-    has = "an unknown amount of memory" if available is None else f"{said(available)} for it"
-    sys.stderr.write(f"memory auto: {mode}, about {said(cost.training_bytes(mode))}; {device} has {has}\n")
+    has = "an unknown amount of memory" if available is None else f"{format_bytes(available)} for it"
+    sys.stderr.write(f"memory auto: {mode}, about {format_bytes(cost.training_bytes(mode))}; {device} has {has}\n")
     return mode
 
 

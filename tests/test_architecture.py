@@ -1,0 +1,53 @@
+"""Names in the package: each public class has one of its own, and no two files are told apart by an ending alone."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src" / "msrnn"
+MODULES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+VAGUE = {"said", "told", "tell"}
+VAGUE_STILL = {("data/field.py", "said")}
+ENDING = re.compile(r"(ations?|ions?|ings?|ers?|ors?|ments?|eds?|es|s|e)$")
+
+
+def definitions(*kinds):
+    for name, module in MODULES.items():
+        for node in ast.walk(module):
+            if isinstance(node, kinds) and not node.name.startswith("_"):
+                yield name, node.name
+
+
+def stem(name):
+    return ENDING.sub("", name)
+
+
+def test_every_public_class_has_a_name_of_its_own():
+    places = defaultdict(list)
+    for module, name in definitions(ast.ClassDef):
+        places[name].append(module)
+    assert len(places) > 50
+    assert not {name: where for name, where in places.items() if len(where) > 1}
+
+
+def test_no_public_function_is_called_said_or_told():
+    found = {(module, name) for module, name in definitions(ast.FunctionDef, ast.AsyncFunctionDef) if name in VAGUE}
+    assert found <= VAGUE_STILL
+
+
+@pytest.mark.parametrize(("one", "other"), [("forecaster", "forecasting"), ("files", "file"), ("analyze", "analyzing")])
+def test_stem(one, other):
+    assert stem(one) == stem(other)
+
+
+def test_no_two_neighbours_are_told_apart_by_an_ending_alone():
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    for folder in folders:
+        names = [path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+        alike = defaultdict(list)
+        for name in names:
+            alike[stem(name)].append(name)
+        assert not {root: same for root, same in alike.items() if len(same) > 1}, folder
