@@ -18,7 +18,7 @@ from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.cli import main
 from msrnn.cli.parsing import settings_from
 from msrnn.errors import SettingsError, StoppedError
-from msrnn.experiment.comparison import Difference, Grid, _mean, difference
+from msrnn.experiment.comparison import Difference, _mean, difference
 from msrnn.experiment.plan import _against, _row, frames_of, merged, read_plan, training_bytes
 from msrnn.experiment.workers import run_missing
 from msrnn.runs.directory import RunDirectory
@@ -275,25 +275,6 @@ def test_settings_are_put_over_others():
         "g": {"h": 7},
     }
     assert under["b"] == {"c": 2, "d": 3}
-
-
-def test_grids():
-    rows = [["x", "1 \N{PLUS-MINUS SIGN} 2"], ["long name", "3 %"]]
-    grid = Grid("scores_1", ["model", "a_b"], rows)
-    assert grid.text(80) == "scores_1\n\nmodel        a_b\nx          1 ± 2\nlong name    3 %\n"
-    assert grid.markdown() == "### scores_1\n\n| model | a_b |\n| --- | ---: |\n| x | 1 ± 2 |\n| long name | 3 % |\n"
-    assert r"model & a\_b \\" in grid.latex()
-    assert r"x & 1 $\pm$ 2 \\" in grid.latex()
-    assert r"3 \%" in grid.latex()
-
-
-def test_a_grid_wider_than_the_terminal_goes_on_below():
-    grid = Grid("wide", ["model", "first", "second", "third"], [["x", "1", "22", "3"]])
-    assert grid.text(21) == "wide\n\nmodel  first  second\nx          1      22\n\nmodel  third\nx          3\n"
-    assert grid.text(20) == grid.text(21)
-    for columns in (3, 19):
-        assert [len(line.split()) for line in grid.text(columns).splitlines()][2:4] == [2, 2]
-    assert grid.text(27).count("model") == 1
 
 
 def evaluation(value, spread, blocks=50):

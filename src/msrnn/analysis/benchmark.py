@@ -19,6 +19,11 @@ from msrnn.atomic import written
 from msrnn.device import lay_out
 from msrnn.errors import Setting, SettingsError
 from msrnn.nn.forecaster import Forecaster
+from msrnn.tables import Column, Table
+
+KEYS = [Column(name, align="<") for name in ("model", "memory", "precision")]
+NUMBERS = {"train s": 3, "forecast s": 3, "frames/s": 1, "TFLOP/s": 3, "saved MiB": 3, "peak MiB": 3}
+"""Headings of what is measured, and digits after the point."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,10 @@ class Benchmark:
 
     def table(self) -> str:
         """As Markdown."""
-        lines = [*textwrap.wrap(", ".join(f"{name} {value}" for name, value in self.about.items()), 80), "", *HEAD]
-        for row in self.rows:
-            cells = (f"{value:.{digits}f}" for value, digits in zip(row.numbers, DIGITS, strict=True))
-            lines.append(f"| {' | '.join((*row.key, *cells))} |")
-        return "\n".join(lines) + "\n"
+        about = textwrap.wrap(", ".join(f"{name} {value}" for name, value in self.about.items()), 80)
+        columns = [*KEYS, *(Column(name, form=f".{digits}f") for name, digits in NUMBERS.items())]
+        rows = [(*row.key, *row.numbers) for row in self.rows]
+        return "\n".join((*about, "", Table("", columns, rows).markdown()))
 
     def check_like(self, keys: Collection[tuple[str, str, str]], work: Mapping[str, Any]) -> None:
         """Refuse what is not to be compared with this: other work, or none of it (`Measurement.key`).
@@ -132,20 +136,15 @@ class Benchmark:
             for key, value in self.about.items()
             if value != before.about.get(key)
         ]
-        lines += [*differ, *[""] * bool(differ), *HEAD]
+        lines += [*differ, *[""] * bool(differ)]
         old = {row.key: row for row in before.rows}
+        rows = []
         for row in self.rows:
-            before_it = old[row.key].numbers if row.key in old else (0.0,) * len(DIGITS)  # not measured there
-            cells = (f"{a / b:.3f}" if b else "" for a, b in zip(row.numbers, before_it, strict=True))
-            lines.append(f"| {' | '.join((*row.key, *cells))} |")
-        return "\n".join(lines) + "\n"
-
-
-HEAD = (
-    "| model | memory | precision | train s | forecast s | frames/s | TFLOP/s | saved MiB | peak MiB |",
-    "|---|---|---|---:|---:|---:|---:|---:|---:|",
-)
-DIGITS = (3, 3, 1, 3, 3, 3)
+            before_it = old[row.key].numbers if row.key in old else (0.0,) * len(NUMBERS)  # not measured there
+            ratios = (a / b if b else None for a, b in zip(row.numbers, before_it, strict=True))
+            rows.append((*row.key, *ratios))
+        columns = [*KEYS, *(Column(name, form=".3f") for name in NUMBERS)]
+        return "\n".join((*lines, Table("", columns, rows).markdown()))
 
 
 def measure(

@@ -17,7 +17,7 @@ from msrnn.analysis.cost import Cost, ways_to_fit
 from msrnn.analysis.receptive import WHOLE, width_of_share
 from msrnn.nn.models import MODELS, PLAIN
 from msrnn.nn.recompute import MODES
-from msrnn.tables import BYTES, FLOPS, format_bytes, scale_of
+from msrnn.tables import BYTES, FLOPS, Column, Table, format_bytes, scale_of
 
 SHARES = (0.5, 0.9)
 COLOURS = ("#8b919b", "#2f7fd0")
@@ -87,31 +87,36 @@ class Analysis:
 
     def table(self) -> str:
         """Everything, for a terminal of 80 columns."""
-        return "\n".join((*self._layers(), "", *self._totals(), "", *self._fit(), "", *self._receptive_fields(), ""))
-
-    def _layers(self) -> list[str]:
         work, (height, width) = self.cost.workload, self.cost.workload.size
+        title = (
+            f"{self.names[0]}, {height}x{width}, {work.context} -> {work.horizon} frames, batch {work.batch}, "
+            f"precision {work.precision}"
+        )
+        fit = "".join(f"{line}\n" for line in self._fit())
+        tables = [self._layers(title), self._totals(), self._theoretical_fields(), self._effective_fields()]
+        layers, totals, *fields = (table.text(80) for table in tables)
+        return "\n".join((layers, totals, fit, *fields))
+
+    def _layers(self, title: str) -> Table:
+        """Costs of one time step, by part of the model."""
         total = self.cost.total
         (flop, flops), (byte, bytes_) = scale_of(total.flops, FLOPS[1:]), scale_of(total.activations, BYTES[1:])
-        lines = [
-            f"{self.names[0]}, {height}x{width}, {work.context} -> {work.horizon} frames, batch {work.batch}, "
-            f"precision {work.precision}",
-            "",
-            f"{'one time step':14}{'scale':>6}{'parameters':>12}{f'forward {flop}':>15}{f'kept {byte}':>10}"
-            f"{f'state {byte}':>11}",
+        columns = [
+            Column("one time step", align="<", width=14),
+            Column("scale", gap=1),
+            Column("parameters", form=","),
+            *(Column(name, form=".3f") for name in (f"forward {flop}", f"kept {byte}", f"state {byte}")),
         ]
+        rows = []
         for part in (*self.cost.parts, total):
             scale = f"1/{part.scale}" if part.scale > 1 else "1" if part.scale else ""
-            lines.append(
-                f"{part.name:14}{scale:>6}{part.parameters:12,}{part.flops / flops:15.3f}"
-                f"{part.activations / bytes_:10.3f}{part.state / bytes_:11.3f}"
-            )
-        return lines
+            numbers = part.flops / flops, part.activations / bytes_, part.state / bytes_
+            rows.append((part.name, scale, part.parameters, *numbers))
+        return Table(title, columns, rows)
 
-    def _totals(self) -> list[str]:
+    def _totals(self) -> Table:
+        """Costs of a whole sequence, of the model and its counterpart."""
         first, second = self.costs
-        lines = [f"{'whole sequence':32}{self.names[0]:>16}{self.names[1]:>16}{'ratio':>8}"]
-
         flop, flops = scale_of(min(cost.forward_flops for cost in self.costs), FLOPS)
         byte, bytes_ = scale_of(min(cost.peak("keep") for cost in self.costs), BYTES)
         quantities: list[tuple[str, str, Callable[[Cost], float]]] = [
@@ -122,10 +127,16 @@ class Analysis:
             *((f"peak {byte}, {m}", ".3f", lambda cost, m=m: cost.peak(m) / bytes_) for m in MODES),
             (f"peak {byte}, forecast", ".3f", lambda cost: cost.forecast_peak / bytes_),
         ]
+        columns = [
+            Column("whole sequence", align="<", width=32),
+            *(Column(name, width=14) for name in self.names),
+            Column("ratio", form=".2f", width=6),
+        ]
+        rows = []
         for what, form, quantity in quantities:
             a, b = quantity(first), quantity(second)
-            lines.append(f"{what:32}{a:16{form}}{b:16{form}}{a / b:8.2f}")
-        return lines
+            rows.append((what, format(a, form), format(b, form), a / b))
+        return Table("", columns, rows)
 
     def _fit(self) -> list[str]:
         needs: dict[str, int] = {mode: self.cost.training_bytes(mode) for mode in MODES}
@@ -143,33 +154,35 @@ class Analysis:
             *(f"- {way}" for way in ways_to_fit(self.cost, self.available)),
         ]
 
-    def _receptive_fields(self) -> list[str]:
+    def _theoretical_fields(self) -> Table:
+        """Theoretical receptive fields of both models, by layer and by the frame's age."""
         lags = [lag for lag in LAGS if lag < len(self.fields[0])]
-        lines = ["Receptive field in pixels, by layer and by the age of the frame in steps"]
-        lines.append(f"{'':14}" + "".join(f"{name:>{8 * len(lags)}}" for name in self.names))
-        lines.append(f"{'age':14}" + "".join(f"{lag:8}" for lag in lags) * 2)
-        layers = max(field.shape[1] for field in self.fields)
-        for layer in range(layers):
-            cells = ""
-            for field in self.fields:
-                for lag in lags:
-                    width = field[lag, layer] if layer < field.shape[1] else "-"
-                    cells += f"{'all' if self._covers(width) else width:>8}"
-            lines.append(f"{f'layer {layer}':14}{cells}")
-        title = f"Effective receptive field, {self.measured}"
-        lines += ["", f"{title:36}" + "".join(f"{name:>16}" for name in self.names)]
-        for share in SHARES:
-            edges = self._cells(partial(_edge, share=share))
-            lines.append(f"{f'edge that holds {share:.0%}, pixels':36}{edges}")
-        lines.append(f"{'share of the newest frame':36}" + self._cells(lambda influence: f"{influence[-1].sum():.0%}"))
-        return lines
+        columns = [
+            Column("age", align="<", width=14),
+            *(Column(str(lag), width=5, group=name) for name in self.names for lag in lags),
+        ]
+        rows = []
+        for layer in range(max(field.shape[1] for field in self.fields)):
+            widths = (field[lag, layer] if layer < field.shape[1] else "-" for field in self.fields for lag in lags)
+            rows.append((f"layer {layer}", *("all" if self._covers(width) else str(width) for width in widths)))
+        return Table("Receptive field in pixels, by layer and by the age of the frame in steps", columns, rows)
+
+    def _effective_fields(self) -> Table:
+        """Effective receptive fields of both models, where they were measured."""
+        columns = [
+            Column(f"Effective receptive field, {self.measured}", align="<", width=36),
+            *(Column(name, width=14) for name in self.names),
+        ]
+        rows = [(f"edge that holds {share:.0%}, pixels", *self._cells(partial(_edge, share=share))) for share in SHARES]
+        rows.append(("share of the newest frame", *self._cells(lambda influence: f"{influence[-1].sum():.0%}")))
+        return Table("", columns, rows)
 
     def _covers(self, width: Any) -> bool:
         """Whether a field of that width holds every frame as a whole, wherever its centre is."""
         return bool(width != "-" and (width == WHOLE or width >= 2 * max(self.cost.workload.size) - 1))
 
-    def _cells(self, say: Callable[[NDArray[np.float64]], object]) -> str:
-        return "".join(f"{'-' if influence is None else say(influence):>16}" for influence in self.influences)
+    def _cells(self, describe: Callable[[NDArray[np.float64]], object]) -> list[str]:
+        return ["-" if influence is None else str(describe(influence)) for influence in self.influences]
 
     def figure(self) -> Figure:
         """Costs by layer, memory by mode and receptive fields, plain and pyramid side by side."""

@@ -1,6 +1,5 @@
 """What the trials of an experiment have found, as tables."""
 
-import csv
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from msrnn.scores import Score
 from msrnn.scores.bootstrap import LEVEL, interval
 from msrnn.scores.results import COMPARABLE, MODEL, Evaluation, resample_key, short
 from msrnn.settings import settings_from
+from msrnn.tables import Table
 
 MAIN = ("ssim", "psnr", "mse_sum", "mae_sum", "balanced_mse", "balanced_mae")
 """Scores without a threshold, as the paper's tables have them."""
@@ -172,54 +172,9 @@ def _entry(data: str, model: str, trials: list[Trial], frames: Sequence[int]) ->
     return Entry(data, model, trials, evaluations, seconds, cost, training_bytes(cost, settings.model))
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table of text; the first column names rows."""
-
-    title: str
-    head: list[str]
-    rows: list[list[str]]
-
-    def text(self, columns: int) -> str:
-        """For a terminal that is so many characters wide: columns that do not fit go below."""
-        first, *rest = zip(self.head, *self.rows, strict=True)
-        names = [f"{name:<{max(map(len, first))}}" for name in first]
-        blocks: list[list[list[str]]] = []
-        left = 0
-        for column in rest:
-            width = 2 + max(map(len, column))
-            if not blocks or width > left:
-                blocks.append([names])
-                left = columns - len(names[0])
-            blocks[-1].append([f"{cell:>{width}}" for cell in column])
-            left -= width
-        lines = ("\n".join(map("".join, zip(*block, strict=True))) for block in blocks)
-        return "\n\n".join((self.title, *lines)) + "\n"
-
-    def markdown(self) -> str:
-        """As GitHub shows it."""
-        rule = ["---", *["---:"] * (len(self.head) - 1)]
-        lines = [f"| {' | '.join(row)} |" for row in (self.head, rule, *self.rows)]
-        return "\n".join((f"### {self.title}", "", *lines, ""))
-
-    def latex(self) -> str:
-        """For the package booktabs."""
-        head, *rows = (" & ".join(map(_tex, row)) + r" \\" for row in (self.head, *self.rows))
-        columns = "l" + "r" * (len(self.head) - 1)
-        lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *rows]
-        return "\n".join((f"% {self.title}", *lines, r"\bottomrule", r"\end{tabular}", ""))
-
-
-TEX = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "\N{PLUS-MINUS SIGN}": r"$\pm$"})
-
-
-def _tex(text: str) -> str:
-    return text.translate(TEX)
-
-
-def grids_of(results: Results, data: str) -> list[Grid]:
-    """The scores of all models on these data, with costs, and the differences to what they are compared with."""
-    grids: list[Grid] = []
+def grids_of(results: Results, data: str) -> list[Table]:
+    """Make tables of all models on these data: scores with costs, and differences to what they are compared with."""
+    grids: list[Table] = []
     if not results.of(data):
         return grids
     groups = _groups(results.scores(data))
@@ -231,9 +186,9 @@ def grids_of(results: Results, data: str) -> list[Grid]:
             [entry.model, *(_mean(entry.values(score)) for score in scores), *(_costs(entry) if costs else ())]
             for entry in results.of(data)
         ]
-        grids.append(Grid(title, ["model", *heads, *COSTS * costs], rows))
+        grids.append(Table(title, ["model", *heads, *COSTS * costs], rows))
         if differences := [row for entry in results.of(data) if (row := _compared(results, entry, scores, costs))]:
-            grids.append(Grid(f"{title}, differences", ["models", *heads, *COSTS * costs], differences))
+            grids.append(Table(f"{title}, differences", ["models", *heads, *COSTS * costs], differences))
     return grids
 
 
@@ -292,7 +247,7 @@ def _compared(results: Results, entry: Entry, scores: Sequence[Score], costs: bo
     return [f"{entry.model} - {other.model}", *map(str, differences), *cells]
 
 
-def save_tables(results: Results, grids: Sequence[Grid]) -> list[Path]:
+def save_tables(results: Results, grids: Sequence[Table]) -> list[Path]:
     """Write table.md and table.tex of grids and, of every trial, table.csv into the experiment's folder."""
     folder = results.plan.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -304,11 +259,8 @@ def save_tables(results: Results, grids: Sequence[Grid]) -> list[Path]:
         with written(folder / name) as path:
             path.write_text(text)
     rows = [row for entry in results.entries.values() for row in _records(entry)]
-    names = list(dict.fromkeys(name for row in rows for name in row))
     with written(folder / "table.csv") as path, path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+        Table.from_records(rows).write_csv(file)
     return [folder / name for name in (*texts, "table.csv")]
 
 

@@ -13,7 +13,7 @@ from msrnn.analysis.receptive import effective
 from msrnn.analysis.summary import draw_influence
 from msrnn.atomic import written
 from msrnn.data import open_data
-from msrnn.experiment.comparison import Entry, Grid, Results
+from msrnn.experiment.comparison import Entry, Results
 from msrnn.experiment.plan import is_plain
 from msrnn.nn.models import MODELS
 from msrnn.plots.figures import (
@@ -29,9 +29,10 @@ from msrnn.plots.figures import (
 from msrnn.runs.predictor import Predictor, load
 from msrnn.scores import Score
 from msrnn.scores.results import MODEL
+from msrnn.tables import Table
 
 
-def write_report(results: Results, grids: Mapping[str, Sequence[Grid]], device: str = "auto") -> Path:
+def write_report(results: Results, grids: Mapping[str, Sequence[Table]], device: str = "auto") -> Path:
     """Write report.md and its figures into the experiment's folder: tables, scores against lead time, memory against
     score, forecasts side by side, effective receptive fields.
 

@@ -1,6 +1,5 @@
 """Scores of several models on the same sequences: as rows, as files, as text."""
 
-import csv
 import json
 import re
 import textwrap
@@ -16,6 +15,7 @@ from msrnn.atomic import written
 from msrnn.errors import SettingsError
 from msrnn.scores import PERFECT, PHYSICAL, Score
 from msrnn.scores.bootstrap import LEAST_BLOCKS, LEVEL
+from msrnn.tables import Column, Table
 
 MODEL, PERSISTENCE, CONSTANT, EXTRAPOLATION = "model", "persistence", "best constant image", "extrapolation"
 SHORT = {MODEL: "model", PERSISTENCE: "pers.", CONSTANT: "const", EXTRAPOLATION: "extr."}
@@ -105,38 +105,49 @@ class Evaluation:
     def table(self) -> str:
         """The scores that matter most per lead time, and all of them over all leads, at most 80 columns wide."""
         labels = short_labels(self.models)
+        text = [self._per_lead(labels).text(WIDTH)]
+        text += [self._all_leads(others, labels).text(WIDTH) for others in _chunks(self.models[1:], OTHERS)]
+        legend = [f"{label}: {model}" for model, label in labels.items() if model not in SHORT]
+        notes = (self.describe_protocol(), *legend, *self.notes)
+        text.append("".join(f"{line}\n" for note in notes for line in textwrap.wrap(note, WIDTH)))
+        return "\n".join(text)
+
+    def _per_lead(self, labels: dict[str, str]) -> Table:
+        """The main scores of all models against lead time, a group of columns for each score."""
         events = [score for score in self.scores if score.name == "csi"]
         main = [Score("mse"), Score("ssim"), *(events or [Score("psnr")])]
         main = [score for score in main if any(np.isfinite(self.value(model, score)) for model in self.models)]
-        per_lead = _bands([str(lead) for lead in self.leads], [self._block(score, labels) for score in main])
-        text = [per_lead]
-        for others in _chunks(self.models[1:], OTHERS):
-            heads = "".join(f"{labels[model]:>7}" for model in others)
-            lines = [f"{'all leads':<19}{'model':>6}  {f'{LEVEL:.0%} interval':^15}{heads}  skill"]
-            for score in self.scores:
-                row = self.row(MODEL, score)
-                between = "" if np.isnan(row.low) else f"{short(row.low):>6} - {short(row.high):<6}"
-                values = "".join(f"{short(self.value(model, score)):>7}" for model in others)
-                line = f"{self.name(score):<19}{short(row.value):>6}  {between:<15}{values}"
-                lines.append((line + ("" if np.isnan(row.skill) else f"{short(row.skill):>7}")).rstrip())
-            text.append("\n".join(lines) + "\n\n")
-        legend = [f"{label}: {model}" for model, label in labels.items() if model not in SHORT]
-        notes = [
-            line for note in (self.describe_protocol(), *legend, *self.notes) for line in textwrap.wrap(note, WIDTH)
-        ]
-        return "".join(text) + "\n".join(notes) + "\n"
+        columns = [Column("lead", width=4)]
+        rows: list[list[object]] = [[lead] for lead in self.leads]
+        for score in main:
+            with_skill = score.name in PERFECT and PERSISTENCE in self.models
+            name = self.name(score)
+            group = (name.upper() if score.threshold is None else f"{name} {self.protocol['of_event']}").strip()
+            columns += [
+                Column(label, form=short, width=5, gap=1, group=group)
+                for label in (*labels.values(), *["skill"] * with_skill)
+            ]
+            for row, lead in zip(rows, self.leads, strict=True):
+                skill = [self.row(MODEL, score, lead).skill] * with_skill
+                row.extend((*(self.value(model, score, lead) for model in self.models), *skill))
+        return Table("", columns, rows)
 
-    def _block(self, score: Score, labels: dict[str, str]) -> tuple[str, list[str], list[list[str]]]:
-        """Head, columns, and for each lead what stands in them."""
-        with_skill = score.name in PERFECT and PERSISTENCE in self.models
+    def _all_leads(self, others: Sequence[str], labels: dict[str, str]) -> Table:
+        """Every score over all lead times: the model's with its interval, and those of some others."""
+        columns = [
+            Column("all leads", align="<", width=19),
+            Column("model", form=short, width=5, gap=1),
+            Column(f"{LEVEL:.0%} interval", align="^", width=15),
+            *(Column(labels[model], form=short, width=5) for model in others),
+            Column("skill", form=short, width=5),
+        ]
         rows = []
-        for lead in self.leads:
-            values = [self.value(model, score, lead) for model in self.models]
-            rows.append([short(value) for value in (*values, *([self.row(MODEL, score, lead).skill] * with_skill))])
-        head = (
-            self.name(score).upper() if score.threshold is None else f"{self.name(score)} {self.protocol['of_event']}"
-        )
-        return head.strip(), [*labels.values(), *["skill"] * with_skill], rows
+        for score in self.scores:
+            row = self.row(MODEL, score)
+            between = "" if np.isnan(row.low) else f"{short(row.low):>6} - {short(row.high):<6}"
+            values = (self.value(model, score) for model in others)
+            rows.append([self.name(score), row.value, between, *values, None if np.isnan(row.skill) else row.skill])
+        return Table("", columns, rows)
 
     def describe_protocol(self) -> str:
         """The protocol in sentences."""
@@ -170,9 +181,7 @@ class Evaluation:
         with written(path.with_name(f"{path.name}.txt")) as partial:
             partial.write_text(self.table())
         with written(path.with_name(f"{path.name}.csv")) as partial, partial.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(ScoreRow._fields)
-            writer.writerows(["" if cell is None else cell for cell in row] for row in self.rows)
+            Table("", ScoreRow._fields, self.rows).write_csv(file)
         with written(path.with_name(f"{path.name}.npz")) as partial:
             np.savez_compressed(partial, **self.resamples)  # type: ignore[arg-type]  # names of arrays
         with written(path.with_name(f"{path.name}.json")) as partial:
@@ -222,25 +231,6 @@ def short(value: float) -> str:
         return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
     digits = 4 if size < 0.99995 else 2 if size < 99.995 else 1 if size < 999.95 else 0
     return re.sub(r"^(-?)0\.", r"\1.", f"{value + 0.0:.{max(0, digits - negative)}f}")
-
-
-def _bands(labels: list[str], blocks: list[tuple[str, list[str], list[list[str]]]]) -> str:
-    """Blocks of columns, as many beside one another as there is room for; each band has the labels at its left."""
-    bands: list[list[tuple[str, list[str], list[list[str]]]]] = [[]]
-    for block in blocks:
-        room = WIDTH - 4 - sum(2 + 6 * len(columns) for _, columns, _ in bands[-1])
-        if bands[-1] and room < 2 + 6 * len(block[1]):
-            bands.append([])
-        bands[-1].append(block)
-    text = ""
-    for band in bands:
-        text += "    " + "".join(f"  {f' {head} ':-^{6 * len(columns)}}" for head, columns, _ in band) + "\n"
-        text += "lead" + "".join("  " + "".join(f"{column:>6}" for column in columns) for _, columns, _ in band) + "\n"
-        for number, label in enumerate(labels):
-            cells = "".join("  " + "".join(f"{cell:>6}" for cell in rows[number]) for *_, rows in band)
-            text += f"{label:>4}{cells}\n"
-        text += "\n"
-    return text
 
 
 def _finite(value: Any) -> Any:
