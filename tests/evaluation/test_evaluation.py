@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from helpers import formats
 from helpers.models import frames
 from helpers.untrained import digits, untrained
+from helpers.worst_error import WorstError
 from msrnn.data import Field, open_data
 from msrnn.data.windowed import FileData
 from msrnn.errors import SettingsError
@@ -120,6 +121,17 @@ def test_the_paper_protocol_by_hand():
     expected = (before - truth[:, 1:]).square().mean(dim=(0, 2, 3, 4))
     np.testing.assert_allclose([evaluation.value(PERSISTENCE, "mse", n) for n in (-1, 0, 1, 2)], expected, rtol=1e-5)
     assert "Protocol paper" in evaluation.table()
+
+
+def test_a_score_of_ones_own():
+    settings = digits()
+    predictor = untrained(settings)
+    evaluation = evaluate(predictor, settings, scores=[WorstError])
+    truth = truth_of(settings, predictor)
+    error = (predictor.model.forecast(truth[:, :3], 2).clamp(0, 1) - truth[:, 3:]).abs().amax(dim=(2, 3, 4)).mean()
+    assert evaluation.value("model", "worst") == pytest.approx(float(error), rel=1e-5)
+    assert any(line.startswith("worst ") for line in evaluation.table().splitlines())
+    assert np.isnan(evaluation.row("model", "worst").skill)  # nothing is known of its best value
 
 
 def test_rain_is_scored_in_physical_units(radar):
@@ -319,6 +331,7 @@ def test_extrapolation_carries_rain_on(tmp_path):
 GROWTH = """
 import resource
 from helpers.untrained import digits, untrained
+from helpers.worst_error import WorstError
 from msrnn.evaluation.evaluate import evaluate
 for sequences in (50, 3000):
     settings = digits()

@@ -1,5 +1,6 @@
 """Reports and figures."""
 
+import csv
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from helpers import formats
 from helpers.commands import refused
 from helpers.models import frames
+from helpers.worst_error import WorstError
 from msrnn.cli import main
 from msrnn.data import open_data
 from msrnn.nn.models import build_model
@@ -23,7 +25,7 @@ from msrnn.report.gallery import choose
 from msrnn.report.page import write_report
 from msrnn.runs.directory import RunDirectory
 from msrnn.runs.predictor import Predictor
-from msrnn.scores import Score
+from msrnn.scores import SCORES, Score, ScoreInfo
 from msrnn.scores.results import Evaluation
 from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings
 
@@ -328,3 +330,22 @@ def test_in_a_browser(page, width):
         assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
     finally:
         browser.quit()
+
+
+def test_a_score_is_one_class_and_one_row(tmp_path, monkeypatch):
+    shown = ("text", "report", "figures")
+    monkeypatch.setitem(SCORES, "worst", ScoreInfo(WorstError, best=0.0, higher_is_better=False, shown=shown))
+    make_run(tmp_path / "run", digits())
+    write_report([tmp_path / "run"], tmp_path / "report.html", sequences=1, device="cpu")
+    run, page = tmp_path / "run", (tmp_path / "report.html").read_text()
+    table, scores = (run / "scores.txt").read_text(), (run / "scores.csv").read_text()
+    assert "- WORST -" in table
+    (line,) = (line.split() for line in table.splitlines() if line.startswith("worst "))
+    assert len(line) == 5  # its name, the model's value, two baselines' and skill: too few sequences for an interval
+    rows = [row for row in csv.DictReader(scores.splitlines()) if row["score"] == "worst"]
+    assert {row["model"] for row in rows} >= {"model", "persistence"}
+    assert {row["lead"] for row in rows} == {"1", "2", "all"}
+    assert float(rows[0]["value"]) > 0
+    assert page.count('<button type="button">worst</button>') == 2  # scores of models, and their differences
+    assert "worst against lead time for run and baselines" in page
+    assert "worst (lower is better)" in page

@@ -12,8 +12,9 @@ from msrnn.errors import SettingsError
 from msrnn.scores import (
     EVENT_SCORES,
     LPIPS,
-    PERFECT,
+    SCORES,
     BalancedErrors,
+    Conditions,
     Contingency,
     FractionsSkill,
     FrameScores,
@@ -22,12 +23,13 @@ from msrnn.scores import (
     scoring_device,
 )
 from msrnn.scores.bootstrap import RESAMPLES, block_weights, interval
+from msrnn.scores.table import score_classes
 from msrnn.units import Z_R, pixel_from_rate
 
 nan = torch.nan
 Z_R_DWD = Z_R["dwd"]
 THRESHOLDS = (0.2, 0.7)
-SCORES = {
+CLASSES = {
     "pixel errors": PixelErrors,
     "frame scores": FrameScores,
     "balanced errors": lambda leads, resamples=0: BalancedErrors(leads, Z_R_DWD, resamples),
@@ -35,7 +37,7 @@ SCORES = {
     "fractions skill": lambda leads, resamples=0: FractionsSkill(leads, THRESHOLDS, (1, 4), resamples),
     "lpips": lambda leads, resamples=0: LPIPS(leads, resamples, lambda f, t: (f - t).abs().mean(dim=(1, 2, 3))),
 }
-all_scores = pytest.mark.parametrize("make", SCORES.values(), ids=SCORES)
+all_scores = pytest.mark.parametrize("make", CLASSES.values(), ids=CLASSES)
 
 
 def test_against_other_libraries():
@@ -163,6 +165,14 @@ def test_missing_pixels_are_not_scored(make):
         torch.testing.assert_close(values, of_cut[score] * factor)
 
 
+def test_every_row_names_the_class_that_computes_it():
+    conditions = Conditions(1, 0, (0.5,), (3,), z_r=Z_R_DWD, distance=lambda one, other: (one - other).mean())
+    computed = {one: {score.name for score in one.suited_to(conditions).per_lead()} for one in score_classes()}
+    assert sorted(name for names in computed.values() for name in names) == sorted(SCORES)
+    for name, row in SCORES.items():
+        assert name in computed[row.computed_by]
+
+
 @all_scores
 def test_a_perfect_forecast(make):
     truth = frames(2, 1, 1, 16, 16)
@@ -172,7 +182,8 @@ def test_a_perfect_forecast(make):
         if score.name == "psnr":
             assert value == 100
         else:
-            assert value == pytest.approx(PERFECT.get(score.name, 1.0), abs=1e-6)
+            best = SCORES[score.name].best
+            assert value == pytest.approx(1.0 if best is None else best, abs=1e-6)
 
 
 def test_frames_too_small_for_ssim():
@@ -264,7 +275,7 @@ def _of_rank(rank, folder):
     forecast, truth = frames(5, 2, 1, 12, 12, seed=1), frames(5, 2, 1, 12, 12, seed=2)
     mine = slice(0, 3) if rank == 0 else slice(3, 5)  # an uneven last batch
     found = {}
-    for name, make in SCORES.items():
+    for name, make in CLASSES.items():
         scores = make(2, 10)
         scores.update(forecast[mine], truth[mine], weights=block_weights(range(5), 10)[mine])
         found[name] = [scores.compute(), scores.overall(), scores.of_resamples()]
@@ -278,7 +289,7 @@ def test_two_processes_give_the_scores_of_one(tmp_path):
     spawn(_of_rank, (tmp_path,), nprocs=2)
     found = torch.load(tmp_path / "found.pt", weights_only=False)
     forecast, truth = frames(5, 2, 1, 12, 12, seed=1), frames(5, 2, 1, 12, 12, seed=2)
-    for name, make in SCORES.items():
+    for name, make in CLASSES.items():
         scores = make(2, 10)
         scores.update(forecast, truth, weights=block_weights(range(5), 10))
         for ours, theirs in zip((scores.compute(), scores.overall(), scores.of_resamples()), found[name], strict=True):

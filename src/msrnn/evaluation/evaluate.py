@@ -17,21 +17,10 @@ from msrnn.data.loading import evaluation_loader
 from msrnn.errors import NotFiniteError, Setting, SettingsError
 from msrnn.evaluation.contenders import Contender, Task, constant, extrapolation, of_model, persistence
 from msrnn.runs.predictor import Predictor, load
-from msrnn.scores import (
-    LPIPS,
-    PERFECT,
-    PHYSICAL,
-    BalancedErrors,
-    Contingency,
-    FractionsSkill,
-    FrameScores,
-    PixelErrors,
-    Score,
-    SummedScores,
-    scoring_device,
-)
+from msrnn.scores import SCORES, Conditions, Score, SummedScores, scoring_device
+from msrnn.scores.base import Distance
 from msrnn.scores.bootstrap import LEAST_BLOCKS, RESAMPLES, block_weights, interval
-from msrnn.scores.continuous import SSIM_SIGMA, SSIM_WINDOW, Distance, alexnet_distance
+from msrnn.scores.continuous import SSIM_SIGMA, SSIM_WINDOW, alexnet_distance
 from msrnn.scores.results import (
     ALL,
     CONSTANT,
@@ -42,6 +31,7 @@ from msrnn.scores.results import (
     ScoreRow,
     resample_key,
 )
+from msrnn.scores.table import best_value, score_classes
 from msrnn.settings import RunSettings, Split
 from msrnn.units import RAIN_WEIGHTS, ZR
 
@@ -56,8 +46,6 @@ BATCH_NUMBERS = 20_000_000
 """Numbers in a batch, about."""
 BASELINES = {"persistence": PERSISTENCE, "constant": CONSTANT, "extrapolation": EXTRAPOLATION}
 """What settings call them, and what tables do."""
-Scores = list[tuple[bool, SummedScores]]
-"""Of a model: whether the score is of physical values, rather than of frames in [0, 1]; and the score."""
 Batches = Iterator[tuple[Tensor, Tensor, Tensor]]
 """Values, the network's frames, and which pixels are valid."""
 
@@ -114,6 +102,7 @@ def evaluate(
     scoring: Scoring | None = None,
     batch_size: int | None = None,
     workers: int = 0,
+    scores: Sequence[type[SummedScores]] = (),
 ) -> Evaluation:
     """Score a model's forecasts, and baselines on the same sequences with the same masks and thresholds.
 
@@ -126,6 +115,7 @@ def evaluate(
         scoring: how to score; by default `Scoring()`.
         batch_size: by default as many sequences as `BATCH_NUMBERS` allows, at most 16.
         workers: processes that make batches.
+        scores: classes of more scores, besides those of `msrnn.scores.SCORES`.
 
     Raises:
         SettingsError: the data cannot be read.
@@ -152,7 +142,8 @@ def evaluate(
         task, scoring.baselines, str(device), lambda: _mean_frame(task, batches("mean frame")), notes
     )
     thresholds = scoring.thresholds if scoring.thresholds is not None else THRESHOLDS_MM_H * own.is_rain
-    scores = {name: _scores(task, thresholds, scoring.windows, distance, device) for name in contenders}
+    conditions = _conditions(task, thresholds, scoring.windows, distance)
+    sums = {name: _suited(conditions, scores, device) for name in contenders}
     ranked_by = Score("csi", thresholds[0]) if own.is_rain and thresholds else Score("mse")
     blocks, block = dataset.blocks(LEAST_BLOCKS)
     of_each: list[float] = []
@@ -169,11 +160,11 @@ def evaluate(
                 False: forecast.frames if task.from_first else forecast.frames.clamp(0, 1),
                 True: _physical(own, forecast.values),
             }
-            for physical, score in scores[name]:
-                score.update(made[physical], truth[physical], valid[:, task.scored], weights)
-        of_each += next(e[ranked_by] for _, score in scores[MODEL] if ranked_by in (e := score.of_each())).tolist()
+            for one in sums[name]:
+                one.update(made[one.physical], truth[one.physical], valid[:, task.scored], weights)
+        of_each += next(e[ranked_by] for one in sums[MODEL] if ranked_by in (e := one.of_each())).tolist()
     count = len(np.unique(blocks))
-    rows, resamples = _rows(scores, task.leads, len(of_each), count)
+    rows, resamples = _rows(sums, task.leads, len(of_each), count)
     if all(isnan(row.value) for row in rows if row.score == "ssim"):
         notes.append("ssim is nan: no window of 11 pixels is without a missing one, or frames are smaller.")
     notes += _unreached(rows, thresholds, "mm/h" if own.is_rain else "")
@@ -191,7 +182,8 @@ def evaluate(
 
 
 def _protocol(task: Task, scoring: Scoring, thresholds: Sequence[float]) -> dict[str, Any]:
-    """How forecasts are scored, as it is stored."""
+    """Describe how forecasts are scored, as it is stored."""
+    unit = "mm/h" if task.field.is_rain else "data"
     return {
         "name": scoring.protocol,
         "split": scoring.split,
@@ -201,7 +193,7 @@ def _protocol(task: Task, scoring: Scoring, thresholds: Sequence[float]) -> dict
         "step_minutes": task.field.step_minutes,
         "clipped": not task.from_first,
         "normalisation": task.field.said,
-        "units": {f"{name}{PHYSICAL}": _units(task.field, name) for name in ("mse", "mae", "rmse")},
+        "units": {name: info.units.format(unit=unit) for name, info in SCORES.items() if info.units},
         "of_event": "mm/h" if task.field.is_rain else "",
         "thresholds": list(thresholds),
         "windows": list(scoring.windows) if thresholds else [],
@@ -247,25 +239,25 @@ def _mean_frame(task: Task, batches: Batches) -> Tensor:
     return (total / count.clamp(min=1)).float()
 
 
-def _scores(
-    task: Task, thresholds: Sequence[float], windows: Sequence[int], distance: Distance | None, device: torch.device
-) -> Scores:
-    leads = len(task.leads)
-    found: Scores = [(False, PixelErrors(leads, RESAMPLES))]
-    if (task.field.is_rain or task.field.normalisation != "none") and not task.from_first:
-        found.append((True, PixelErrors(leads, RESAMPLES, PHYSICAL)))
-    found.append((False, FrameScores(leads, RESAMPLES)))
-    if task.field.normalisation == "rain":
-        found.append((False, BalancedErrors(leads, ZR(*task.field.z_r), RESAMPLES)))
-    if distance is not None:
-        found.append((False, LPIPS(leads, RESAMPLES, distance)))
-    if thresholds:
-        found.append((True, Contingency(leads, thresholds, RESAMPLES)))
-    if thresholds and windows:
-        found.append((True, FractionsSkill(leads, thresholds, windows, RESAMPLES)))
-    for _, score in found:
-        score.to(scoring_device(device))
-    return found
+def _conditions(
+    task: Task, thresholds: Sequence[float], windows: Sequence[int], distance: Distance | None
+) -> Conditions:
+    field = task.field
+    return Conditions(
+        leads=len(task.leads),
+        resamples=RESAMPLES,
+        thresholds=tuple(thresholds),
+        windows=tuple(windows),
+        has_units=(field.is_rain or field.normalisation != "none") and not task.from_first,
+        z_r=ZR(*field.z_r) if field.normalisation == "rain" else None,
+        distance=distance,
+    )
+
+
+def _suited(conditions: Conditions, more: Sequence[type[SummedScores]], device: torch.device) -> list[SummedScores]:
+    """Make the scores that apply, on the device where they are computed."""
+    made = [one.suited_to(conditions) for one in score_classes(more)]
+    return [score.to(scoring_device(device)) for score in made if score is not None]
 
 
 def _distance(field: Field, size: Sequence[int], notes: list[str]) -> Distance | None:
@@ -282,20 +274,15 @@ def _physical(field: Field, values: Tensor) -> Tensor:
     return field.rates(values) if field.is_rain else values
 
 
-def _units(field: Field, name: str) -> str:
-    unit = "mm/h" if field.is_rain else "data"
-    return f"({unit})^2" if name == "mse" else unit
-
-
 def _rows(
-    scores: dict[str, Scores], leads: list[int], sequences: int, blocks: int
+    scores: dict[str, list[SummedScores]], leads: list[int], sequences: int, blocks: int
 ) -> tuple[list[ScoreRow], dict[str, np.ndarray]]:
     """Every score of every model, their differences to the first, and the resamples of those over all leads."""
     values: dict[str, dict[Score, Tensor]] = {}
     resampled: dict[str, dict[Score, Tensor]] = {}
     for model, found in scores.items():
         values[model], resampled[model] = {}, {}
-        for _, score in found:
+        for score in found:
             overall = score.overall()
             values[model] |= {key: torch.cat((v, overall[key][None])).cpu() for key, v in score.per_lead().items()}
             resampled[model] |= {key: v.cpu() for key, v in score.of_resamples().items()}
@@ -319,9 +306,10 @@ def _rows(
 
 def _skill(score: Score, values: Tensor, reference: Tensor | None) -> Tensor:
     """Relative to the reference's scores; NaN, if there is none or the score has no best value."""
-    if reference is None or score.name not in PERFECT:
+    best = best_value(score.name)
+    if reference is None or best is None:
         return torch.full_like(values, torch.nan)
-    skill = (values - reference) / (PERFECT[score.name] - reference)
+    skill = (values - reference) / (best - reference)
     return skill.masked_fill(skill.isinf(), torch.nan)  # the reference is perfect
 
 

@@ -18,15 +18,12 @@ from msrnn.errors import Setting, SettingsError
 from msrnn.experiment.plan import Plan, Trial, frames_of, training_bytes
 from msrnn.experiment.workers import is_done
 from msrnn.runs.directory import RunDirectory
-from msrnn.scores import Score
+from msrnn.scores import SCORES, Score
 from msrnn.scores.bootstrap import LEVEL, interval
 from msrnn.scores.results import COMPARABLE, MODEL, Evaluation, resample_key, short
+from msrnn.scores.table import is_shown
 from msrnn.settings import settings_from
 from msrnn.tables import Table
-
-MAIN = ("ssim", "psnr", "mse_sum", "mae_sum", "balanced_mse", "balanced_mae")
-"""Scores without a threshold, as the paper's tables have them."""
-EVENTS = ("csi", "hss", "pod", "far")
 
 
 class Difference(NamedTuple):
@@ -100,10 +97,7 @@ class Results:
         """Those that every trial has on these data and that a table shows."""
         first, *others = (evaluation for entry in self.of(data) for evaluation in entry.evaluations)
         shared = [score for score in first.scores if all(score in other.scores for other in others)]
-        return [
-            *(score for name in MAIN if (score := Score(name)) in shared),
-            *(score for score in shared if score.name in EVENTS),
-        ]
+        return [score for name in SCORES if is_shown(name, "experiment") for score in shared if score.name == name]
 
     def other(self, entry: Entry) -> Entry | None:
         """What a model is compared with, if that is done."""

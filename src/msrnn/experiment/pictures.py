@@ -18,7 +18,6 @@ from msrnn.experiment.plan import is_plain
 from msrnn.nn.models import MODELS
 from msrnn.plots.figures import (
     RUN_COLOURS,
-    better,
     label_lead_times,
     plain_label,
     plot_frames,
@@ -29,6 +28,7 @@ from msrnn.plots.figures import (
 from msrnn.runs.predictor import Predictor, load
 from msrnn.scores import Score
 from msrnn.scores.results import MODEL
+from msrnn.scores.table import direction
 from msrnn.tables import Table
 
 
@@ -141,7 +141,7 @@ def _memory(results: Results, data: str, score: Score) -> Figure:
         style = {"arrowstyle": "->", "color": colours[to], "alpha": 0.5, "shrinkA": 5, "shrinkB": 5}
         axes.annotate("", points[to], points[start], arrowprops=style)
     axes.margins(0.15)
-    axes.set(xlabel="memory of training, MiB", ylabel=entries[0].evaluations[0].name(score) + better(score))
+    axes.set(xlabel="memory of training, MiB", ylabel=entries[0].evaluations[0].name(score) + direction(score.name))
     return figure
 
 

@@ -15,8 +15,9 @@ from matplotlib.ticker import MaxNLocator
 
 from msrnn.atomic import written
 from msrnn.plots.colours import GREY, MISSING, RAIN
-from msrnn.scores import PERFECT, Score
+from msrnn.scores import Score
 from msrnn.scores.results import CONSTANT, EXTRAPOLATION, MODEL, PERSISTENCE, Evaluation
+from msrnn.scores.table import direction
 
 RUN_COLOURS = ("#2f7fd0", "#e4762b", "#2ba36a", "#b653a8", "#a0772f", "#d0485a", "#5b6fd8", "#4aa3a8")
 """In turn; they can be told apart on white and on black."""
@@ -178,17 +179,11 @@ def plain_label(name: str) -> str:
     return name.replace("$", r"\$").lstrip("_") or "run"
 
 
-def better(score: Score) -> str:
-    """What to look for in a score, in brackets."""
-    best = PERFECT.get(score.name, np.inf if score.name == "psnr" else np.nan)
-    return {0.0: " (lower is better)", 1.0: " (higher is better)", np.inf: " (higher is better)"}.get(best, "")
-
-
 def label_lead_times(axes: Axes, evaluation: Evaluation, score: Score) -> None:
     """Axes of a score against `lead_times`."""
     axes.set_xlabel("lead time, minutes" if evaluation.protocol["step_minutes"] else "lead time, frames")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 1.5, 2, 3, 5, 6, 10]))
-    axes.set_title(evaluation.name(score) + better(score), fontsize=10)
+    axes.set_title(evaluation.name(score) + direction(score.name), fontsize=10)
 
 
 def tidy(axes: Axes) -> None:

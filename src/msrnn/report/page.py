@@ -30,10 +30,8 @@ from msrnn.runs.predictor import Predictor, load
 from msrnn.scores import Score
 from msrnn.scores.bootstrap import interval
 from msrnn.scores.results import COMPARABLE, MODEL, PERSISTENCE, Evaluation, resample_key, short
+from msrnn.scores.table import is_shown
 
-MAIN = ("mse", "rmse_physical", "mae", "ssim", "psnr", "gdl", "csi")
-"""Scores in the table of models."""
-FIGURES = (*MAIN, "bias", "fss")
 LARGEST_BYTES = 14_000_000
 """Of the page; pictures are shrunk until it fits."""
 LARGEST_EDGE = 384
@@ -302,7 +300,7 @@ def _group(number: int, group: Group, colours: Mapping[str, str]) -> dict[str, A
     figures: list[tuple[str, Markup]] = []
     empty, windows = [], first.protocol["windows"][:1]
     for score in scores:
-        if score.name not in FIGURES or score.window not in (None, *windows):
+        if not is_shown(score.name, "figures") or score.window not in (None, *windows):
             continue
         figure = plot_scores(group, score, colours)
         if figure is None:
@@ -318,7 +316,7 @@ def _group(number: int, group: Group, colours: Mapping[str, str]) -> dict[str, A
         "main": [
             (first.name(score), score)
             for score in scores
-            if score.name in MAIN and any(np.isfinite(one.value(MODEL, score)) for one in group.values())
+            if is_shown(score.name, "report") and any(np.isfinite(one.value(MODEL, score)) for one in group.values())
         ],
         "of_event": first.protocol["of_event"],
         "skill_of": (first.name(_ranking(first)), _ranking(first)),

@@ -1,10 +1,14 @@
 """What all scores have in common: sums first, scores last."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+from msrnn.units import ZR
 
 PIXELS = (2, 3, 4)
 """Axes of (batch, lead, channel, y, x) that a frame is summed over."""
@@ -16,6 +20,33 @@ class Score(NamedTuple):
     name: str
     threshold: float | None = None
     window: int | None = None
+
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""A function of two batches of pictures (n, 3, y, x) in [0, 1] that gives (n,)."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The forecasts that an evaluation scores, as far as scores depend on them.
+
+    Args:
+        leads: lead times of a forecast.
+        resamples: bootstrap resamples.
+        thresholds: of events, in physical units.
+        windows: edges of the fractions skill score's windows, in pixels.
+        has_units: physical values differ from frames in [0, 1], and forecasts of them are scored.
+        z_r: how pixels in [0, 1] are rain rates; None, if they are something else.
+        distance: perceptual distance of pictures; None, if it is not wanted.
+    """
+
+    leads: int
+    resamples: int = 0
+    thresholds: tuple[float, ...] = ()
+    windows: tuple[int, ...] = ()
+    has_units: bool = True
+    z_r: ZR | None = None
+    distance: Distance | None = None
 
 
 class SummedScores(Metric):
@@ -30,6 +61,8 @@ class SummedScores(Metric):
         resamples: bootstrap resamples that are summed alongside, with the weights that `update` is given.
     """
 
+    physical: ClassVar[bool] = False
+    """Whether physical values are scored (rain in mm/h, other data in their own units) or frames in [0, 1]."""
     full_state_update = False
     higher_is_better = None
     exact: torch.dtype = torch.float64
@@ -46,6 +79,11 @@ class SummedScores(Metric):
         self.add_state("resampled", zeros, dist_reduce_fx="sum")
         self.latest = torch.zeros(0, statistics, leads, dtype=self.exact)
         """(sequence, statistic, lead): the sums of the last update's sequences."""
+
+    @classmethod
+    def suited_to(cls, conditions: Conditions) -> Self | None:
+        """Make the scores for an evaluation; None, if they do not apply to it. By default they always do."""
+        return cls(conditions.leads, resamples=conditions.resamples)  # type: ignore[call-arg]  # subclasses' own
 
     def update(
         self, forecast: Tensor, truth: Tensor, valid: Tensor | None = None, weights: Tensor | None = None

@@ -1,6 +1,6 @@
 """Errors, structural similarity and the like: how far a forecast's numbers are from the truth's."""
 
-from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -8,28 +8,22 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from msrnn.errors import SettingsError
-from msrnn.scores.base import PIXELS, Score, SummedScores
+from msrnn.scores.base import PIXELS, Conditions, Distance, Score, SummedScores
 from msrnn.units import ZR, rain_weights
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
-Distance = Callable[[Tensor, Tensor], Tensor]
-"""Of two batches of pictures (n, 3, y, x) in [0, 1]: (n,)."""
 LARGEST_PSNR = 100.0
 """Of a frame without error, whose PSNR would be infinite, and with it every mean."""
 
 
 class PixelErrors(SummedScores):
-    """mse, mae and rmse: means over pixels, in the units of the frames, or the root of one.
+    """mse, mae and rmse: means over pixels, in the units of the frames, or the root of one."""
 
-    Args:
-        leads: lead times of a forecast.
-        resamples: bootstrap resamples.
-        suffix: added to the names, where frames are not in [0, 1].
-    """
+    suffix = ""
+    """Ends the scores' names."""
 
-    def __init__(self, leads: int, resamples: int = 0, suffix: str = "") -> None:
+    def __init__(self, leads: int, resamples: int = 0) -> None:
         super().__init__(leads, 3, resamples)
-        self.suffix = suffix
 
     def sums_of(self, forecast: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         """Pixels, squared and absolute error."""
@@ -42,6 +36,18 @@ class PixelErrors(SummedScores):
         mse = squared / pixels
         values = {"mse": mse, "mae": absolute / pixels, "rmse": mse.sqrt()}
         return {Score(name + self.suffix): value for name, value in values.items()}
+
+
+class PhysicalErrors(PixelErrors):
+    """mse_physical, mae_physical and rmse_physical: the same of physical values, where these are not in [0, 1]."""
+
+    physical = True
+    suffix = "_physical"
+
+    @classmethod
+    def suited_to(cls, conditions: Conditions) -> Self | None:
+        """Make the scores, if physical values have units of their own."""
+        return cls(conditions.leads, conditions.resamples) if conditions.has_units else None
 
 
 class FrameScores(SummedScores):
@@ -107,6 +113,11 @@ class BalancedErrors(SummedScores):
         super().__init__(leads, 3, resamples)
         self.z_r = z_r
 
+    @classmethod
+    def suited_to(cls, conditions: Conditions) -> Self | None:
+        """Make the scores, if pixels are rain."""
+        return None if conditions.z_r is None else cls(conditions.leads, conditions.z_r, conditions.resamples)
+
     def sums_of(self, forecast: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         """Pixels, weighted squared and absolute error."""
         error, weights = forecast - truth, rain_weights(truth, self.z_r)
@@ -135,6 +146,13 @@ class LPIPS(SummedScores):
     def __init__(self, leads: int, resamples: int = 0, distance: Distance | None = None) -> None:
         super().__init__(leads, 2, resamples)
         self.distance = distance or alexnet_distance()
+
+    @classmethod
+    def suited_to(cls, conditions: Conditions) -> Self | None:
+        """Make the scores, if there is a distance."""
+        if conditions.distance is None:
+            return None
+        return cls(conditions.leads, conditions.resamples, conditions.distance)
 
     def sums_of(self, forecast: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         """Frames, and their distances; a frame with a missing pixel is left out."""

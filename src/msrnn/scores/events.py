@@ -1,11 +1,12 @@
 """Yes-or-no forecasts: whether a pixel reaches a threshold."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
 
-from msrnn.scores.base import PIXELS, Score, SummedScores
+from msrnn.scores.base import PIXELS, Conditions, Score, SummedScores
 
 
 class Contingency(SummedScores):
@@ -18,11 +19,18 @@ class Contingency(SummedScores):
         resamples: bootstrap resamples.
     """
 
+    physical = True
     exact = torch.int64
 
     def __init__(self, leads: int, thresholds: Sequence[float], resamples: int = 0) -> None:
         super().__init__(leads, len(thresholds) * 4, resamples)
         self.thresholds = tuple(thresholds)
+
+    @classmethod
+    def suited_to(cls, conditions: Conditions) -> Self | None:
+        """Make the scores, if there are thresholds."""
+        c = conditions
+        return cls(c.leads, c.thresholds, c.resamples) if c.thresholds else None
 
     def sums_of(self, forecast: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         """Hits, misses, false alarms and correct negatives at each threshold."""
@@ -111,9 +119,17 @@ class FractionsSkill(SummedScores):
         resamples: bootstrap resamples.
     """
 
+    physical = True
+
     def __init__(self, leads: int, thresholds: Sequence[float], windows: Sequence[int], resamples: int = 0) -> None:
         super().__init__(leads, len(thresholds) * len(windows) * 2, resamples)
         self.thresholds, self.windows = tuple(thresholds), tuple(windows)
+
+    @classmethod
+    def suited_to(cls, conditions: Conditions) -> Self | None:
+        """Make the scores, if there are thresholds and windows."""
+        c = conditions
+        return cls(c.leads, c.thresholds, c.windows, c.resamples) if c.thresholds and c.windows else None
 
     def sums_of(self, forecast: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         """At each threshold and window the squared difference of the fractions, and the sum of their squares."""

@@ -13,8 +13,9 @@ import numpy as np
 
 from msrnn.atomic import written
 from msrnn.errors import SettingsError
-from msrnn.scores import PERFECT, PHYSICAL, Score
+from msrnn.scores import SCORES, Score
 from msrnn.scores.bootstrap import LEAST_BLOCKS, LEVEL
+from msrnn.scores.table import best_value, is_shown
 from msrnn.tables import Column, Table
 
 MODEL, PERSISTENCE, CONSTANT, EXTRAPOLATION = "model", "persistence", "best constant image", "extrapolation"
@@ -95,9 +96,9 @@ class Evaluation:
 
     def name(self, score: Score) -> str:
         """A score's name in a table."""
-        name = score.name.removesuffix(PHYSICAL)
-        if name != score.name:
-            name += f" {self.protocol['units'][score.name]}"
+        name = score.name
+        if name in SCORES and SCORES[name].units:
+            name = f"{SCORES[name].label or name} {self.protocol['units'][name]}"
         if score.threshold is not None:
             name += f" {score.threshold:g}"
         return name + (f", {score.window} px" if score.window is not None else "")
@@ -114,13 +115,18 @@ class Evaluation:
 
     def _per_lead(self, labels: dict[str, str]) -> Table:
         """The main scores of all models against lead time, a group of columns for each score."""
-        events = [score for score in self.scores if score.name == "csi"]
-        main = [Score("mse"), Score("ssim"), *(events or [Score("psnr")])]
+        scores = self.scores
+        events = any(score.threshold is not None for score in scores)
+        main = [
+            score
+            for score in scores
+            if is_shown(score.name, "text") or (not events and is_shown(score.name, "text without events"))
+        ]
         main = [score for score in main if any(np.isfinite(self.value(model, score)) for model in self.models)]
         columns = [Column("lead", width=4)]
         rows: list[list[object]] = [[lead] for lead in self.leads]
         for score in main:
-            with_skill = score.name in PERFECT and PERSISTENCE in self.models
+            with_skill = best_value(score.name) is not None and PERSISTENCE in self.models
             name = self.name(score)
             group = (name.upper() if score.threshold is None else f"{name} {self.protocol['of_event']}").strip()
             columns += [
