@@ -3,7 +3,7 @@
 FOLDER holds a file for each model (ConvLSTM.safetensors, MS-ConvLSTM.safetensors, ...; MS-ConvLSTM-WO-Skip, -UNet3+ and
 -FC for other skips), made with the released code: `frames` (batch, time, channel, y, x), its `predictions`, the paper's
 `loss`, its weights under the names they have there as `weights/...`, gradients of that loss as `grads/...`; among the
-metadata `preciplstm_window`. The warps of TrajGRU and MotionRNN were mended first (README.md).
+metadata `preciplstm_window`. The warps of TrajGRU and MotionRNN were corrected first (README.md).
 """
 
 import json
@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 import msrnn
 from msrnn.nn.cells import CELLS
 from msrnn.nn.models import MODELS
+from msrnn.nn.released import released_row
 from msrnn.training.losses import paper
 
 SKIPS = {"-WO-Skip": "none", "-UNet3+": "unet3+", "-FC": "full"}
@@ -90,14 +91,14 @@ def compare(path) -> Agreement:
     loss = paper(predictions, frames[:, 1:], torch.ones_like(predictions)) + auxiliary
     loss.backward()
     predictions = predictions.detach()
-    silent, cell = json.loads(vectors.metadata["no_gradient"]), MODELS[vectors.name].cell
+    silent, unused = json.loads(vectors.metadata["no_gradient"]), released_row(MODELS[vectors.name].cell).unused
     pairs = zip(model.parameters(), expected.parameters(), strict=True)
     return Agreement(
         float((predictions - theirs).abs().max() / max(1, theirs.abs().max())),
         float(abs(loss.detach() / vectors.tensors["loss"] - 1)),
         max(float((ours.grad - grad.detach()).norm() / grad.detach().norm()) for ours, grad in pairs),
         sum(parameter.numel() for parameter in model.parameters()),
-        sum(weight.numel() for key, weight in vectors.weights.items() if key in silent or key.endswith(cell.unused)),
+        sum(weight.numel() for key, weight in vectors.weights.items() if key in silent or key.endswith(unused)),
     )
 
 

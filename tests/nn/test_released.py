@@ -159,10 +159,10 @@ def test_wrong_weights():
 
 
 @pytest.mark.parametrize("released", ["TrajGRU", "MS-MotionRNN"])
-def test_mended_operators_warn_once(released):
+def test_corrected_operators_warn_once(released):
     path = folder("MSRNN_REFERENCE_VECTORS") / f"{released}.safetensors"
     weights = read_vectors(path).weights
-    with pytest.warns(UserWarning, match=r"mended.*differ from those of the released code") as caught:
+    with pytest.warns(UserWarning, match=r"corrected.*differ from those of the released code") as caught:
         msrnn.from_reference(weights, released.lower())
     assert len(caught) == 1
 

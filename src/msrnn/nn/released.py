@@ -3,7 +3,8 @@
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,13 @@ import torch
 from torch import Tensor
 
 from msrnn.nn.cells import Cell, Place
+from msrnn.nn.cells.cmslstm import CMSLSTM
+from msrnn.nn.cells.mim import MIM
+from msrnn.nn.cells.mklstm import MKLSTM
+from msrnn.nn.cells.modernn import MoDeRNN
+from msrnn.nn.cells.motionrnn import BottomMotionRNN, MotionRNN
+from msrnn.nn.cells.preciplstm import PrecipLSTM
+from msrnn.nn.cells.trajgru import TrajGRU
 from msrnn.nn.forecaster import Forecaster
 from msrnn.nn.models import create_model, find_model
 
@@ -18,11 +26,117 @@ _LAYER = re.compile(r"rnns\.lstms?\.(\d+)\.(.+)")
 _ENDS = {"embed.conv_embed.": "embed.", "fc.conv_fc.": "head.", "rnns.adapter.": "pyramid.shared."}
 
 
+@dataclass(frozen=True)
+class Released:
+    """Translation of one cell's weights from the released code."""
+
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """Substitutions (regular expression: replacement), made in this order after a leading underscore is dropped."""
+    convert: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    """Changes of layout by the name here (a regular expression that matches all of it)."""
+    options: Callable[[Mapping[str, Tensor]], dict[str, Any]] = lambda weights: {}
+    """Reads options of the cell off the weights of one layer, which have their released names."""
+    unused: tuple[str, ...] = ()
+    """Suffixes of released weights that no layer uses."""
+    corrected: str | None = None
+    """Correction of the released code, which changes forecasts: `from_reference` warns of it."""
+
+    def name(self, released: str) -> str:
+        """Return the name that a weight of one layer has here."""
+        name = released.removeprefix("_")
+        for pattern, replacement in self.rename.items():
+            name = re.sub(pattern, replacement, name)
+        return name
+
+    def tensor(self, name: str, tensor: Tensor) -> Tensor:
+        """Return a weight in the layout that it has here; `name` is its name here."""
+        for pattern, convert in self.convert.items():
+            if re.fullmatch(pattern, name):
+                tensor = convert(tensor)
+        return tensor
+
+
+def _without_forget_gate(tensor: Tensor) -> Tensor:
+    i, _, g, o = tensor.chunk(4)
+    return torch.cat((i, g, o))
+
+
+def _by_channel(tensor: Tensor) -> Tensor:
+    """Reorder the inputs of TrajGRU's `project`: released copy by copy, here channel by channel."""
+    channels = tensor.shape[0] // 3
+    return tensor.reshape(len(tensor), -1, channels, 1, 1).transpose(1, 2).flatten(1, 2)
+
+
+def _links(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    flow = weights.get("_conv_flow.bias")
+    return {} if flow is None else {"links": flow.numel() // 2}
+
+
+_MIM = Released(convert={r"conv_[xh]2h\..*": _without_forget_gate})
+_MOTION = Released(
+    rename={r"^(conv_enc|conv_u|conv_r|conv_z|conv_hm|conv_dec|deconv_dec|conv_g)(?=\.|$)": r"motion.\1"},
+    corrected="MotionRNN's warp is corrected (zero flow is the identity; samples and pixels are not mixed)",
+)
+
+RELEASED: dict[type[Cell], Released] = {
+    Cell: Released(),
+    CMSLSTM: Released(
+        rename={
+            r"SEBlock\.": "",
+            r"stages\.": "attentions.",
+            "f_query": "conv_query",
+            "f_key": "conv_key",
+            "f_value": "conv_value",
+            "conv_bn": "conv_attended",
+            r"w_z\.": "conv_z.",
+            "w_h2h": "conv_h2igo",
+            "w_z2h": "conv_z2igo",
+            "convQ": "conv_q",
+            "convR": "conv_r",
+        },
+        unused=("f_key.bias",),  # softmax does not see what all logits of a query have in common
+    ),
+    MIM: _MIM,
+    MKLSTM: Released(rename={r"_3\.": "_small.", r"_5\.": "_large."}),
+    MoDeRNN: Released(
+        rename={
+            "conv33_H": "convs_q.0",
+            "conv33_X": "convs_r.0",
+            "conv55_H": "convs_q.1",
+            "conv55_X": "convs_r.1",
+            "conv77_H": "convs_q.2",
+            "conv77_X": "convs_r.2",
+        }
+    ),
+    BottomMotionRNN: _MOTION,
+    MotionRNN: replace(_MOTION, convert=_MIM.convert),
+    PrecipLSTM: Released(
+        rename={
+            r"^LA\.conv1\.": "conv_query.",
+            r"^LA\.conv2\.": "conv_key.",
+            r"^LA\.conv3\.": "conv_value.",
+            r"^c_m_ms_mt\.": "conv_c_m_ms_mt.",
+        }
+    ),
+    TrajGRU: Released(
+        convert={r"project\.weight": _by_channel},
+        options=_links,
+        corrected="TrajGRU's warp is corrected (zero flow is the identity)",
+    ),
+}
+"""How each class's weights are translated. A class without a row has that of its nearest base class."""
+
+
+def released_row(cell: type[Cell]) -> Released:
+    """Return the row of a cell class in `RELEASED`."""
+    return next(RELEASED[base] for base in cell.__mro__ if base in RELEASED)
+
+
 def from_reference(tensors: Mapping[str, Tensor] | str | os.PathLike[str], name: str, **options: Any) -> Forecaster:
     """A model with the weights of the released MS-RNN code.
 
-    TrajGRU's and MotionRNN's warps are mended here, so their forecasts differ from the released code's: a UserWarning
-    says so.
+    TrajGRU's and MotionRNN's warps are corrected here, so their forecasts differ from the released code's; a
+    UserWarning says so.
 
     Args:
         tensors: weights by their released names (`rnns.lstm.0._conv_x2h.weight`, ..., `module.` in front or not), or
@@ -46,9 +160,9 @@ def from_reference(tensors: Mapping[str, Tensor] | str | os.PathLike[str], name:
         for ours, tensor in _of_layer(model, cell, layer, released):
             weights[f"pyramid.cells.{layer}.{ours}"] = tensor
     _load(model, weights)
-    if cell.mended:
+    if corrected := released_row(cell).corrected:
         warnings.warn(
-            f"{cell.mended}: forecasts differ from those of the released code with the same weights", stacklevel=2
+            f"{corrected}: forecasts differ from those of the released code with the same weights", stacklevel=2
         )
     return model
 
@@ -95,7 +209,7 @@ def _options(
         "in_channels": ends["embed.weight"].shape[1],
         "out_channels": ends["head.weight"].shape[0],
         "kernel_size": min((kernel for kernel in kernels if kernel > 1 and kernel % 2), default=1),
-        **model.cell.options_from_released(layers[0]),
+        **released_row(model.cell).options(layers[0]),
     }
     for option, value in shown.items():
         if given.get(option) not in (None, value):
@@ -118,19 +232,21 @@ def _of_layer(
     """
     own = cast(Cell, model.pyramid.cells[layer])
     middle = cell.at(Place(1, 3))
+    row = released_row(type(own))
     wanted = own.state_dict().keys()
     with torch.device("meta"):
         known = middle(own.channels, own.kernel_size).state_dict().keys()
     for name, tensor in released.items():
-        if name.endswith(own.unused):
+        if name.endswith(row.unused):
             continue
+        ours = row.name(name)
         try:
-            ours, converted = own.from_released(name, tensor)
+            converted = row.tensor(ours, tensor)
         except (ValueError, RuntimeError, IndexError) as error:
             raise ValueError(f"{name!r} in layer {layer} has an unexpected shape {tuple(tensor.shape)}") from error
         if ours in wanted:
             yield ours, converted
-        elif middle.from_released(name, tensor)[0] not in known:
+        elif released_row(middle).name(name) not in known:
             raise ValueError(f"unknown weight {name!r} in layer {layer}")
 
 

@@ -1,8 +1,8 @@
 """What a recurrent cell is: the contract between a cell and the pyramid that drives it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -57,10 +57,6 @@ class Cell(nn.Module):
     """How the model is trained by default: a name in `msrnn.training.scheduled_sampling.SCHEDULES`."""
     ms_name: ClassVar[str | None] = None
     """The name of the multi-scale model where it is not "ms-" and the cell's."""
-    unused: ClassVar[tuple[str, ...]] = ()
-    """How the released names of weights end that feed nothing in any layer."""
-    mended: ClassVar[str | None] = None
-    """What the released code computes otherwise, against its paper: a warning of `from_reference`."""
 
     def __init__(self, channels: int, kernel_size: int) -> None:
         super().__init__()
@@ -80,16 +76,6 @@ class Cell(nn.Module):
     def initial_state(self, zeros: Tensor) -> State:
         """State before the first frame; `zeros` has the shape of this layer's input."""
         return (zeros,) * self.states
-
-    @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        """A weight of one layer, named as in the released code, with the name and the layout it has here."""
-        return name.removeprefix("_"), tensor
-
-    @classmethod
-    def options_from_released(cls, weights: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The cell options that one layer's weights show, named as in the released code."""
-        return {}
 
     def conv(self, inputs: int, outputs: int, kernel_size: int | None = None, bias: bool = True) -> nn.Conv2d:
         """Convolution with "same" padding from `inputs` to `outputs` times the hidden channels."""

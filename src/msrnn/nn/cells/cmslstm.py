@@ -8,19 +8,6 @@ from msrnn.nn.ops.convolution import convolve
 
 BLOCKS = 1, 2, 4
 """Into how many parts each edge is cut, in the three attentions."""
-_RENAMED = {
-    "SEBlock.": "",
-    "stages.": "attentions.",
-    "f_query": "conv_query",
-    "f_key": "conv_key",
-    "f_value": "conv_value",
-    "conv_bn": "conv_attended",
-    "w_z.": "conv_z.",
-    "w_h2h": "conv_h2igo",
-    "w_z2h": "conv_z2igo",
-    "convQ": "conv_q",
-    "convR": "conv_r",
-}
 
 
 class CMSLSTM(ConvLSTM):
@@ -32,7 +19,6 @@ class CMSLSTM(ConvLSTM):
     """
 
     multiple = max(BLOCKS)
-    unused = ("f_key.bias",)  # softmax does not see what all logits of a query have in common
 
     def __init__(self, channels: int, kernel_size: int = 3) -> None:
         super().__init__(channels, kernel_size)
@@ -55,13 +41,6 @@ class CMSLSTM(ConvLSTM):
         c = mix(torch.sigmoid(i), torch.tanh(g), c)
         h = torch.sigmoid(o) * c
         return h, (h, c)
-
-    @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        name, tensor = super().from_released(name, tensor)
-        for released, ours in _RENAMED.items():
-            name = name.replace(released, ours)
-        return name, tensor
 
 
 class _BlockAttention(nn.Module):

@@ -56,11 +56,3 @@ class MIM(PredRNN):
         i, f, g, o = convolve((self.conv_x2h_s, detrended), (self.conv_c2h_s, c)).chunk(4, dim=1)
         s = lstm_update(i, f, g, s)
         return torch.sigmoid(o + self.conv_s2o(s)) * torch.tanh(s), s
-
-    @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        name, tensor = super().from_released(name, tensor)
-        if name.startswith(("conv_x2h.", "conv_h2h.")):
-            i, _, g, o = tensor.chunk(4)
-            tensor = torch.cat((i, g, o))
-        return name, tensor

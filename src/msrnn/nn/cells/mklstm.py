@@ -35,8 +35,3 @@ class MKLSTM(Cell):
         o = torch.sigmoid(o_small + o_large + self.conv_c2o_small(c_small) + self.conv_c2o_large(c_large))
         h = o * torch.tanh(convolve((self.conv_out, c_small, c_large)))
         return h, (h, c_small, c_large)
-
-    @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        name, tensor = super().from_released(name, tensor)
-        return name.replace("_3.", "_small.").replace("_5.", "_large."), tensor

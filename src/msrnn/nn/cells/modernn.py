@@ -24,13 +24,6 @@ class MoDeRNN(ConvLSTM):
         x, h = mogrify(x, h, lambda h: _mean(self.convs_q, h), lambda x: _mean(self.convs_r, x))
         return super().forward(x, (h, c))
 
-    @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        name, tensor = super().from_released(name, tensor)
-        for number, kernel in enumerate(("33", "55", "77")):
-            name = name.replace(f"conv{kernel}_H", f"convs_q.{number}").replace(f"conv{kernel}_X", f"convs_r.{number}")
-        return name, tensor
-
 
 def _mean(convs: nn.ModuleList, x: Tensor) -> Tensor:
     small, medium, large = convs

@@ -50,14 +50,10 @@ class MotionGRU(nn.Module):
         return mix(g, h, decoded), (f, d)
 
 
-_UNIT = ("conv_enc", "conv_u", "conv_r", "conv_z", "conv_hm", "conv_dec", "deconv_dec", "conv_g")
-
-
 class BottomMotionRNN(PredRNN):
     """Layer 0 of MotionRNN: an ST-LSTM with a MotionGRU after it and a highway around both."""
 
     multiple = 2
-    mended = "MotionRNN's warp is mended (zero flow is the identity; samples and pixels are not mixed)"
 
     def __init__(self, channels: int, kernel_size: int = 3) -> None:
         super().__init__(channels, kernel_size)
@@ -72,12 +68,6 @@ class BottomMotionRNN(PredRNN):
         moved, flow = self.motion(h, (f, d))
         h = moved + (1 - inner.o) * x
         return h, (h, *rest, *flow), m
-
-    @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        """The released MotionGRU's weights stand among the cell's own."""
-        name, tensor = super().from_released(name, tensor)
-        return f"motion.{name}" if name.split(".")[0] in _UNIT else name, tensor
 
 
 class MotionRNN(BottomMotionRNN, MIM):

@@ -5,13 +5,6 @@ from msrnn.nn.cells.base import Cell, State, lstm_update
 from msrnn.nn.ops.attention import local_attention
 from msrnn.nn.ops.convolution import convolve
 
-_RENAMED = {
-    "LA.conv1": "conv_query",
-    "LA.conv2": "conv_key",
-    "LA.conv3": "conv_value",
-    "c_m_ms_mt": "conv_c_m_ms_mt",
-}
-
 
 class PrecipLSTM(Cell):
     """ST-LSTM with local attention on its input and two more memories: ms (meteorology in space) and mt (in time).
@@ -63,9 +56,3 @@ class PrecipLSTM(Cell):
         o = torch.sigmoid(o + convolve(*gates))
         h = o * torch.tanh(convolve((self.conv_c_m_ms_mt, c, ms, mt, m)))
         return h, (h, c, ms, mt, x), m
-
-    @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        name, tensor = super().from_released(name, tensor)
-        module, _, kind = name.rpartition(".")
-        return f"{_RENAMED.get(module, module)}.{kind}", tensor

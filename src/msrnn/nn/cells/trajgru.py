@@ -1,6 +1,3 @@
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,7 +18,6 @@ class TrajGRU(Cell):
     """
 
     states = 1
-    mended = "TrajGRU's warp is mended (zero flow is the identity)"
 
     def __init__(self, channels: int, kernel_size: int = 3, links: int = 10) -> None:
         super().__init__(channels, kernel_size)
@@ -44,17 +40,3 @@ class TrajGRU(Cell):
         n = functional.leaky_relu_(n_x + r * n_h.clone(), 0.2)
         h = mix(z, h, n)
         return h, (h,)
-
-    @classmethod
-    def from_released(cls, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-        """The released `project` reads copy after copy; ours reads each channel's copies side by side."""
-        name, tensor = super().from_released(name, tensor)
-        if name == "project.weight":
-            channels = tensor.shape[0] // 3
-            tensor = tensor.reshape(len(tensor), -1, channels, 1, 1).transpose(1, 2).flatten(1, 2)
-        return name, tensor
-
-    @classmethod
-    def options_from_released(cls, weights: Mapping[str, Tensor]) -> dict[str, Any]:
-        flow = weights.get("_conv_flow.bias")
-        return {} if flow is None else {"links": flow.numel() // 2}
