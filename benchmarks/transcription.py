@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from msrnn.nn.cells.base import Step
 from msrnn.nn.cells.convlstm import ConvLSTM
 from msrnn.nn.cells.mim import MIM
 from msrnn.nn.cells.motionrnn import BottomMotionRNN, MotionGRU, MotionRNN
@@ -30,7 +31,7 @@ def convlstm(cell: Any, x: Tensor, state: Any) -> Any:
     i, f, g, o = (cell.conv_x2h(x) + cell.conv_h2h(h)).chunk(4, dim=1)
     c = sigmoid(f) * c + sigmoid(i) * tanh(g)
     h = sigmoid(o) * tanh(c)
-    return h, (h, c)
+    return Step(h, (h, c))
 
 
 def warp_one(x: Tensor, flow: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ def trajgru(cell: Any, x: Tensor, state: Any) -> Any:
     z, r = sigmoid(z_x + z_h), sigmoid(r_x + r_h)
     n = functional.leaky_relu(n_x + r * n_h, 0.2)
     h = (1 - z) * n + z * h
-    return h, (h,)
+    return Step(h, (h,))
 
 
 def climb(cell: Any, x: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,13 +82,13 @@ def predrnn(cell: Any, x: Tensor, state: Any, m: Tensor) -> Any:
     if cell.unused is not None:
         memory_in_memory(cell.unused, x, torch.zeros_like(x), state[1], torch.zeros_like(x), torch.zeros_like(x))
     h, state, m, *_ = st_lstm(cell, x, state, m)
-    return h, state, m
+    return Step(h, state, m)
 
 
-def predrnn_v2(cell: Any, x: Tensor, state: Any, m: Tensor, adapter: Any) -> Any:
+def predrnn_v2(cell: Any, x: Tensor, state: Any, m: Tensor, shared: Any) -> Any:
     h, state, m, _, delta_c, delta_m = st_lstm(cell, x, state, m)
-    a, b = (functional.normalize(adapter(delta).flatten(2), dim=2) for delta in (delta_c, delta_m))
-    return h, state, m, cell.decoupling_weight * (a * b).sum(dim=2).abs().sum(dim=1).mean()
+    a, b = (functional.normalize(shared(delta).flatten(2), dim=2) for delta in (delta_c, delta_m))
+    return Step(h, state, m, cell.decoupling_weight * (a * b).sum(dim=2).abs().sum(dim=1).mean())
 
 
 def predrnnpp(cell: Any, x: Tensor, state: Any, m: Tensor) -> Any:
@@ -100,7 +101,7 @@ def predrnnpp(cell: Any, x: Tensor, state: Any, m: Tensor) -> Any:
     m = sigmoid(f) * tanh(cell.conv_m(m)) + sigmoid(i) * tanh(g)
     o = tanh(cell.conv_o(torch.cat((x, c, m), dim=1)))
     h = o * tanh(cell.conv_c_m(torch.cat((c, m), dim=1)))
-    return h, (h, c), m
+    return Step(h, (h, c), m)
 
 
 def highway(cell: Any, x: Tensor, z: Tensor) -> Tensor:
@@ -111,8 +112,8 @@ def highway(cell: Any, x: Tensor, z: Tensor) -> Tensor:
 def highway_predrnnpp(cell: Any, x: Tensor, state: Any, m: Tensor) -> Any:
     h, c, z = state
     z = highway(cell, x, z)
-    h, state, m = predrnnpp(cell, z, (h, c), m)
-    return h, (*state, z), m
+    step = predrnnpp(cell, z, (h, c), m)
+    return step._replace(state=(*step.state, z))
 
 
 def memory_in_memory(cell: Any, x: Tensor, previous: Tensor, c: Tensor, n: Tensor, s: Tensor) -> Any:
@@ -142,7 +143,7 @@ def mim(cell: Any, x: Tensor, state: Any, m: Tensor, previous: Tensor) -> Any:
     if cell.unused_motion is not None:
         half = h.new_zeros(len(h), 2 * MotionGRU.taps, h.shape[2] // 2, h.shape[3] // 2)
         motion(cell.unused_motion, h, half, half)
-    return h, state, m
+    return Step(h, state, m)
 
 
 def motion(cell: Any, h: Tensor, f: Tensor, d: Tensor) -> Any:
@@ -159,17 +160,17 @@ def motion(cell: Any, h: Tensor, f: Tensor, d: Tensor) -> Any:
     return g * h + (1 - g) * decoded, f, d
 
 
-def motionrnn(cell: Any, x: Tensor, state: Any, m: Tensor, *previous: Tensor) -> Any:
+def motionrnn(cell: Any, x: Tensor, state: Any, m: Tensor, previous: Tensor | None = None) -> Any:
     *own, f, d = state
-    if previous:
-        h, (_, *rest), m, o = mim_step(cell, x, tuple(own), m, *previous)
+    if previous is not None:
+        h, (_, *rest), m, o = mim_step(cell, x, tuple(own), m, previous)
     else:
         if cell.unused is not None:
             memory_in_memory(cell.unused, x, torch.zeros_like(x), own[1], torch.zeros_like(x), torch.zeros_like(x))
         h, (_, *rest), m, o, *_ = st_lstm(cell, x, tuple(own), m)
     moved, f, d = motion(cell.motion, h, f, d)
     h = moved + (1 - o) * x
-    return h, (h, *rest, f, d), m
+    return Step(h, (h, *rest, f, d), m)
 
 
 TRANSCRIPTIONS: dict[type, Any] = {

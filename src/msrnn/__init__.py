@@ -12,6 +12,7 @@ _HOME = {
     "Cell": "msrnn.nn.cells",
     "Forecaster": "msrnn.nn.forecaster",
     "Place": "msrnn.nn.cells",
+    "Step": "msrnn.nn.cells",
     "create_model": "msrnn.nn.models",
     "from_reference": "msrnn.nn.released",
     "list_models": "msrnn.nn.models",
@@ -23,6 +24,7 @@ __all__ = sorted(_HOME)  # noqa: PLE0605
 if TYPE_CHECKING:
     from msrnn.nn.cells import Cell as Cell
     from msrnn.nn.cells import Place as Place
+    from msrnn.nn.cells import Step as Step
     from msrnn.nn.forecaster import Forecaster as Forecaster
     from msrnn.nn.models import create_model as create_model
     from msrnn.nn.models import list_models as list_models

@@ -218,7 +218,7 @@ class Average(msrnn.Cell):
     def forward(self, x, state):
         (h,) = state
         h = h + self.speed * torch.tanh(self.mix(torch.cat((x, h), dim=1)))
-        return h, (h,)
+        return msrnn.Step(h, (h,))
 
 
 def test_a_cell_of_ones_own():
@@ -246,6 +246,35 @@ def test_recomputation_draws_the_same():
         gradients.append([parameter.grad for parameter in model.parameters()])
     torch.testing.assert_close(gradients[1], gradients[0])
     torch.testing.assert_close(gradients[2], gradients[0])
+
+
+class Lacking(msrnn.Cell):
+    states = 1
+
+
+def test_a_cell_needs_a_forward():
+    with pytest.raises(TypeError, match=r"Lacking.*forward"):
+        msrnn.create_model(Lacking)
+
+
+class Untyped(Average):
+    def forward(self, x, state):
+        return tuple(super().forward(x, state))
+
+
+class Forgetful(Average):
+    climbs = True
+
+    def forward(self, x, state, m):
+        return super().forward(x, state)
+
+
+def test_a_cell_has_to_return_what_it_declares():
+    x = frames(1, 2, 1, 8, 8)
+    with pytest.raises(TypeError, match=r"Untyped\.forward must return a msrnn\.Step, got tuple"):
+        msrnn.create_model(Untyped, hidden_channels=4).forecast(x, horizon=1)
+    with pytest.raises(TypeError, match=r"Forgetful\.forward must return m if"):
+        msrnn.create_model(Forgetful, hidden_channels=4).forecast(x, horizon=1)
 
 
 class Below(Average):

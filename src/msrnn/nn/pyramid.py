@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from msrnn.nn.cells.base import Cell, Place, State
+from msrnn.nn.cells.base import Cell, Place, State, Step, Surroundings
 from msrnn.nn.ops.rescale import resample
 
 
@@ -113,20 +113,28 @@ class Pyramid(nn.Module):
         for layer, (cell, scale) in enumerate(zip(self.cells, scales, strict=True)):
             below = resample(outputs[-1], scales[layer - 1], scale) if layer else resample(x, 1, scale)
             inputs = sum((resample(outputs[j], scales[j], scale) for j in self.sources[layer]), start=below)
-            more: list[Tensor | nn.Module] = []
+            around: Surroundings = {}
             if m is not None:
-                more.append(resample(m, m_scale, scale))
+                around["m"] = resample(m, m_scale, scale)
             if cell.previous == "below":
-                more.append(resample(state.layers[layer - 1][0], scales[layer - 1], scale))
+                around["previous"] = resample(state.layers[layer - 1][0], scales[layer - 1], scale)
             if self.shared is not None:
-                more.append(self.shared)
-            h, cell_state, *rest = cell(inputs, state.layers[layer], *more)
-            if m is not None:
-                m, *rest = rest
-                m_scale = scale
-            if self.shared is not None:
-                (term,) = rest
-                auxiliary = auxiliary + term
-            outputs.append(h)
-            states.append(cell_state)
+                around["shared"] = self.shared
+            step = cell(inputs, state.layers[layer], **around)
+            self._check(cell, step)
+            m, m_scale = step.m, scale
+            if step.auxiliary is not None:
+                auxiliary = auxiliary + step.auxiliary
+            outputs.append(step.h)
+            states.append(step.state)
         return resample(outputs[-1], scales[-1], 1), PyramidState(tuple(states), m), auxiliary
+
+    def _check(self, cell: nn.Module, step: Any) -> None:
+        """Raise a TypeError unless `step` is a `Step` with the fields that the cell has declared, and no others."""
+        forward = f"{type(cell).__name__}.forward"
+        if not isinstance(step, Step):
+            raise TypeError(f"{forward} must return a msrnn.Step, got {type(step).__name__}")
+        if (step.m is not None) != self.climbs:
+            raise TypeError(f"{forward} must return m if the model's cell has climbs = True, and only then")
+        if (step.auxiliary is not None) != (self.shared is not None):
+            raise TypeError(f"{forward} must return auxiliary if the cells have a shared module, and only then")

@@ -79,7 +79,6 @@ _MOTION = Released(
 )
 
 RELEASED: dict[type[Cell], Released] = {
-    Cell: Released(),
     CMSLSTM: Released(
         rename={
             r"SEBlock\.": "",
@@ -124,12 +123,12 @@ RELEASED: dict[type[Cell], Released] = {
         corrected="TrajGRU's warp is corrected (zero flow is the identity)",
     ),
 }
-"""How each class's weights are translated. A class without a row has that of its nearest base class."""
+"""Translation of each class's weights; other classes have the row of their nearest base class, or the default."""
 
 
 def released_row(cell: type[Cell]) -> Released:
-    """Return the row of a cell class in `RELEASED`."""
-    return next(RELEASED[base] for base in cell.__mro__ if base in RELEASED)
+    """Return how the released weights of a cell class are translated: a row of `RELEASED`, or the default."""
+    return next((RELEASED[base] for base in cell.__mro__ if base in RELEASED), Released())
 
 
 def from_reference(tensors: Mapping[str, Tensor] | str | os.PathLike[str], name: str, **options: Any) -> Forecaster:

@@ -1,6 +1,6 @@
 """Recurrent cells, one per file, and the table that names them. A new cell is a file and a row."""
 
-from msrnn.nn.cells.base import Cell, Place, State
+from msrnn.nn.cells.base import Cell, Place, State, Step, Surroundings
 from msrnn.nn.cells.cmslstm import CMSLSTM
 from msrnn.nn.cells.convlstm import ConvLSTM
 from msrnn.nn.cells.mim import MIM
@@ -13,7 +13,7 @@ from msrnn.nn.cells.predrnn_v2 import PredRNNV2
 from msrnn.nn.cells.predrnnpp import PredRNNpp
 from msrnn.nn.cells.trajgru import TrajGRU
 
-__all__ = ["CELLS", "Cell", "Place", "State"]
+__all__ = ["CELLS", "Cell", "Place", "State", "Step", "Surroundings"]
 
 CELLS: dict[str, type[Cell]] = {
     "convlstm": ConvLSTM,

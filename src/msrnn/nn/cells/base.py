@@ -1,13 +1,38 @@
-"""What a recurrent cell is: the contract between a cell and the pyramid that drives it."""
+"""The contract between a recurrent cell and the pyramid that drives it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 State = tuple[Tensor, ...]
+
+
+class Step(NamedTuple):
+    """Result of one time step of one cell."""
+
+    h: Tensor
+    """Output of the layer, (batch, channel, y, x)."""
+    state: State
+    """Next state; it begins with the layer's output."""
+    m: Tensor | None = None
+    """Next spatiotemporal memory, of a cell with `climbs`."""
+    auxiliary: Tensor | None = None
+    """Scalar term of the auxiliary loss, of a cell with a `shared` module: a mean over samples, its weight included."""
+
+
+class Surroundings(TypedDict, total=False):
+    """Keyword arguments that a cell declares a need of; all tensors are (batch, channel, y, x) at the cell's scale."""
+
+    m: Tensor
+    """Spatiotemporal memory, if `climbs`."""
+    previous: Tensor
+    """Output of the layer below one step ago, if `previous = "below"`."""
+    shared: nn.Module
+    """Module that all layers use, if `shared(channels)` returns one."""
 
 
 @dataclass(frozen=True)
@@ -26,27 +51,25 @@ class Place:
         return self.layer == self.depth - 1
 
 
-class Cell(nn.Module):
-    """One time step of one recurrent layer: `h, state = cell(x, state)`.
+class Cell(nn.Module, ABC):
+    """One time step of one recurrent layer: `h, state, *_ = cell(x, state)`.
 
     `x` and `h` are (batch, channel, y, x) of the same shape; `state` is a tuple of tensors that begins with `h`. A cell
-    owns no state, no size and no device. What else it needs it declares as class attributes, and is then called, and
-    answers, with more:
+    owns no state, no size and no device. It declares any further need as a class attribute; `forward` then takes
+    keyword arguments (`Surroundings`) and returns more fields of `Step`:
 
-    - `climbs = True`: it takes part in the memory m that climbs the layers within a step and goes from the top layer to
-      the bottom layer of the next. Called as `cell(x, state, m)`, answers `h, state, m`.
-    - `previous = "below"`: it also gets what the layer below gave one step ago, at its own scale:
-      `cell(x, state, m, previous)`. Layer 0 has no layer below: `at` has to put another class there.
-    - `shared(channels)` returns a module that all layers use: the pyramid owns it and hands it over as the last
-      argument; the cell answers with one value more, its scalar term of the auxiliary loss in this step (a mean over
-      samples, its weight included).
+    - `climbs = True`: takes and returns `m`, the spatiotemporal memory that climbs the layers within a step and goes
+      from the top layer to the bottom layer of the next step.
+    - `previous = "below"`: takes `previous`, the output of the layer below one step ago. Layer 0 has no layer below:
+      `at` has to put another class there.
+    - `shared(channels)` returns a module that all layers use: takes it as `shared`, returns `auxiliary`.
 
     The constructor takes `channels`, `kernel_size` and options of the cell's own by name; these become options of
     `create_model`, and go to every class that `at` returns. Never write into x, state or m: they are shared.
     """
 
     states: ClassVar[int]
-    """Tensors of the state, all of the input's shape; a cell with others overrides `initial_state`."""
+    """Number of tensors in the state, all of the input's shape; for other shapes override `initial_state`."""
     climbs: ClassVar[bool] = False
     """Whether it takes part in the climbing memory m."""
     previous: ClassVar[str | None] = None
@@ -62,6 +85,10 @@ class Cell(nn.Module):
         super().__init__()
         self.channels = channels
         self.kernel_size = kernel_size
+
+    @abstractmethod
+    def forward(self, *arguments: Any, **surroundings: Any) -> Step:
+        """Compute one time step: `forward(self, x, state)`, followed by the keywords of `Surroundings` declared."""
 
     @classmethod
     def at(cls, place: Place) -> "type[Cell]":

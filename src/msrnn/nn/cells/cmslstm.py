@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from msrnn.nn.cells.base import State, mix, mogrify
+from msrnn.nn.cells.base import State, Step, mix, mogrify
 from msrnn.nn.cells.convlstm import ConvLSTM
 from msrnn.nn.ops.convolution import convolve
 
@@ -30,17 +30,17 @@ class CMSLSTM(ConvLSTM):
         self.conv_h2igo = self.conv(1, 3)
         self.conv_z2igo = self.conv(1, 3)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State) -> Step:
         h, c = state
         x, h = mogrify(x, h, self.conv_q, self.conv_r)
-        h, (_, c) = super().forward(x, (h, c))
+        _, (h, c), *_ = super().forward(x, (h, c))
         y = torch.cat([h, c], dim=3)
         attended = convolve((self.conv_attended, *(attention(y) for attention in self.attentions)))
         z = convolve((self.conv_z, *attended.chunk(2, dim=3)))
         i, g, o = convolve((self.conv_h2igo, h), (self.conv_z2igo, z)).chunk(3, dim=1)
         c = mix(torch.sigmoid(i), torch.tanh(g), c)
         h = torch.sigmoid(o) * c
-        return h, (h, c)
+        return Step(h, (h, c))
 
 
 class _BlockAttention(nn.Module):

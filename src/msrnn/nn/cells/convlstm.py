@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from msrnn.nn.cells.base import Cell, State, lstm_update
+from msrnn.nn.cells.base import Cell, State, Step, lstm_update
 from msrnn.nn.ops.convolution import convolve
 
 
@@ -15,9 +15,9 @@ class ConvLSTM(Cell):
         self.conv_x2h = self.conv(1, 4)
         self.conv_h2h = self.conv(1, 4)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State) -> Step:
         h, c = state
         i, f, g, o = convolve((self.conv_x2h, x), (self.conv_h2h, h)).chunk(4, dim=1)
         c = lstm_update(i, f, g, c)
         h = torch.sigmoid(o) * torch.tanh(c)
-        return h, (h, c)
+        return Step(h, (h, c))

@@ -1,12 +1,12 @@
 import torch
 from torch import Tensor
 
-from msrnn.nn.cells.base import Cell, Place, State, gated_input, lstm_update
-from msrnn.nn.cells.predrnn import Inner, PredRNN
+from msrnn.nn.cells.base import Cell, Place, State, Step, gated_input, lstm_update
+from msrnn.nn.cells.predrnn import STLSTM, Inner, PredRNN
 from msrnn.nn.ops.convolution import convolve
 
 
-class MIM(PredRNN):
+class MIM(STLSTM):
     """Memory in memory: two recurrent modules in the place of ST-LSTM's forget gate.
 
     Wang et al. 2019, https://arxiv.org/abs/1811.07490. The non-stationary module (n) sees how the layer below changed
@@ -34,9 +34,12 @@ class MIM(PredRNN):
     def at(cls, place: Place) -> type[Cell]:
         return PredRNN if place.first else cls
 
-    def step(  # type: ignore[override]
-        self, x: Tensor, state: State, m: Tensor, previous: Tensor
-    ) -> tuple[Tensor, State, Tensor, Inner]:
+    def forward(self, x: Tensor, state: State, m: Tensor, previous: Tensor) -> Step:
+        step, _ = self.mim(x, state, m, previous)
+        return step
+
+    def mim(self, x: Tensor, state: State, m: Tensor, previous: Tensor) -> tuple[Step, Inner]:
+        """Compute one time step, and return what went on inside with it."""
         h, c, n, s = state
         detrended, n = self.non_stationary(x - previous, n)
         trend, s = self.stationary(detrended, c, s)
@@ -45,7 +48,7 @@ class MIM(PredRNN):
         c = trend + delta_c
         m, delta_m = self.climb(x, m)
         h, o = self.output(o, c, m)
-        return h, (h, c, n, s), m, Inner(o, delta_c, delta_m)
+        return Step(h, (h, c, n, s), m), Inner(o, delta_c, delta_m)
 
     def non_stationary(self, difference: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
         i, f, g = convolve((self.conv_x2h_n, difference), (self.conv_n2h_n, n)).chunk(3, dim=1)

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from msrnn.nn.cells.base import Cell, State, lstm_update
+from msrnn.nn.cells.base import Cell, State, Step, lstm_update
 from msrnn.nn.ops.convolution import convolve
 
 
@@ -26,7 +26,7 @@ class MKLSTM(Cell):
         self.conv_c2o_large = self.conv(1, 1, kernel_size=large)
         self.conv_out = self.conv(2, 1, kernel_size=1)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State) -> Step:
         h, c_small, c_large = state
         i, f, g, o_small = convolve((self.conv_x2h_small, x), (self.conv_h2h_small, h)).chunk(4, dim=1)
         c_small = lstm_update(i, f, g, c_small)
@@ -34,4 +34,4 @@ class MKLSTM(Cell):
         c_large = lstm_update(i, f, g, c_large)
         o = torch.sigmoid(o_small + o_large + self.conv_c2o_small(c_small) + self.conv_c2o_large(c_large))
         h = o * torch.tanh(convolve((self.conv_out, c_small, c_large)))
-        return h, (h, c_small, c_large)
+        return Step(h, (h, c_small, c_large))

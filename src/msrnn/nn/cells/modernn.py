@@ -1,6 +1,6 @@
 from torch import Tensor, nn
 
-from msrnn.nn.cells.base import State, mogrify
+from msrnn.nn.cells.base import State, Step, mogrify
 from msrnn.nn.cells.convlstm import ConvLSTM
 
 
@@ -19,7 +19,7 @@ class MoDeRNN(ConvLSTM):
     def _convs(self) -> nn.ModuleList:
         return nn.ModuleList(self.conv(1, 1, kernel_size=self.kernel_size + more) for more in (0, 2, 4))
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State) -> Step:
         h, c = state
         x, h = mogrify(x, h, lambda h: _mean(self.convs_q, h), lambda x: _mean(self.convs_r, x))
         return super().forward(x, (h, c))

@@ -1,9 +1,9 @@
 import torch
 from torch import Tensor, nn
 
-from msrnn.nn.cells.base import Cell, Place, State, mix
+from msrnn.nn.cells.base import Cell, Place, State, Step, mix
 from msrnn.nn.cells.mim import MIM
-from msrnn.nn.cells.predrnn import PredRNN
+from msrnn.nn.cells.predrnn import Inner, PredRNN
 from msrnn.nn.ops.convolution import convolve
 from msrnn.nn.ops.warp import warp
 
@@ -49,6 +49,12 @@ class MotionGRU(nn.Module):
         g = torch.sigmoid(convolve((self.conv_g, decoded, h)))
         return mix(g, h, decoded), (f, d)
 
+    def highway(self, x: Tensor, flow: State, step: Step, inner: Inner) -> Step:
+        """Move a cell's output, and add the input that its output gate keeps out; the flow joins the cell's state."""
+        moved, flow = self(step.h, flow)
+        h = moved + (1 - inner.o) * x
+        return Step(h, (h, *step.state[1:], *flow), step.m)
+
 
 class BottomMotionRNN(PredRNN):
     """Layer 0 of MotionRNN: an ST-LSTM with a MotionGRU after it and a highway around both."""
@@ -62,15 +68,12 @@ class BottomMotionRNN(PredRNN):
     def initial_state(self, zeros: Tensor) -> State:
         return super().initial_state(zeros) + self.motion.initial_state(zeros)
 
-    def forward(self, x: Tensor, state: State, m: Tensor, *previous: Tensor) -> tuple[Tensor, State, Tensor]:
-        *state_of_cell, f, d = state
-        h, (_, *rest), m, inner = self.step(x, tuple(state_of_cell), m, *previous)
-        moved, flow = self.motion(h, (f, d))
-        h = moved + (1 - inner.o) * x
-        return h, (h, *rest, *flow), m
+    def forward(self, x: Tensor, state: State, m: Tensor) -> Step:
+        *own, f, d = state
+        return self.motion.highway(x, (f, d), *self.st_lstm(x, tuple(own), m))
 
 
-class MotionRNN(BottomMotionRNN, MIM):
+class MotionRNN(MIM):
     """MIM with a MotionGRU and a motion highway (Wu et al. 2021, https://arxiv.org/abs/2103.02243).
 
     Layer 0 stands on an ST-LSTM, as in MIM; the last layer, without highway, is plain MIM.
@@ -80,8 +83,21 @@ class MotionRNN(BottomMotionRNN, MIM):
     nothing (as in MIM; the last layer's MotionGRU) do not exist.
     """
 
+    multiple = 2
+
+    def __init__(self, channels: int, kernel_size: int = 3) -> None:
+        super().__init__(channels, kernel_size)
+        self.motion = MotionGRU(channels)
+
     @classmethod
     def at(cls, place: Place) -> type[Cell]:
         if place.last:
             return MIM.at(place)
         return BottomMotionRNN if place.first else cls
+
+    def initial_state(self, zeros: Tensor) -> State:
+        return super().initial_state(zeros) + self.motion.initial_state(zeros)
+
+    def forward(self, x: Tensor, state: State, m: Tensor, previous: Tensor) -> Step:
+        *own, f, d = state
+        return self.motion.highway(x, (f, d), *self.mim(x, tuple(own), m, previous))

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from msrnn.nn.cells.base import Cell, State, lstm_update
+from msrnn.nn.cells.base import Cell, State, Step, lstm_update
 from msrnn.nn.ops.attention import local_attention
 from msrnn.nn.ops.convolution import convolve
 
@@ -40,7 +40,7 @@ class PrecipLSTM(Cell):
         self.conv_m2o = self.conv(1, 1)
         self.conv_c_m_ms_mt = self.conv(4, 1, kernel_size=1)
 
-    def forward(self, x: Tensor, state: State, m: Tensor) -> tuple[Tensor, State, Tensor]:
+    def forward(self, x: Tensor, state: State, m: Tensor) -> Step:
         h, c, ms, mt, x_before = state
         attention = local_attention(self.conv_query(x), self.conv_key(x), self.conv_value(x), self.window)
         x_att = x + self.conv_x_x_att(attention)
@@ -55,4 +55,4 @@ class PrecipLSTM(Cell):
         gates = ((self.conv_c2o, c), (self.conv_ms2o, ms), (self.conv_mt2o, mt), (self.conv_m2o, m))
         o = torch.sigmoid(o + convolve(*gates))
         h = o * torch.tanh(convolve((self.conv_c_m_ms_mt, c, ms, mt, m)))
-        return h, (h, c, ms, mt, x), m
+        return Step(h, (h, c, ms, mt, x), m)

@@ -3,20 +3,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from msrnn.nn.cells.base import Cell, State, gated_input
+from msrnn.nn.cells.base import Cell, State, Step, gated_input
 from msrnn.nn.ops.convolution import convolve
 
 
 class Inner(NamedTuple):
-    """What PredRNN's relatives build on: the output gate, and what entered c and m in this step."""
+    """Output gate of a step, and what entered c and m in it."""
 
     o: Tensor
     delta_c: Tensor
     delta_m: Tensor
 
 
-class PredRNN(Cell):
-    """ST-LSTM: an LSTM with a second, spatiotemporal memory m that climbs the layers.
+class STLSTM(Cell):
+    """ST-LSTM, which PredRNN and its relatives build on: an LSTM with a second, spatiotemporal memory m.
 
     Wang et al. 2017, "PredRNN: Recurrent Neural Networks for Predictive Learning using Spatiotemporal LSTMs",
     https://papers.neurips.cc/paper/2017/hash/e5f6ad6ce374177eef023bf5d0c018b6-Abstract.html.
@@ -36,27 +36,31 @@ class PredRNN(Cell):
         self.conv_m2o = self.conv(1, 1)
         self.conv_c_m = self.conv(2, 1, kernel_size=1)
 
-    def forward(self, x: Tensor, state: State, m: Tensor, *previous: Tensor) -> tuple[Tensor, State, Tensor]:
-        h, state, m, _ = self.step(x, state, m, *previous)
-        return h, state, m
-
-    def step(self, x: Tensor, state: State, m: Tensor) -> tuple[Tensor, State, Tensor, Inner]:
-        """As `forward`, and what went on inside."""
+    def st_lstm(self, x: Tensor, state: State, m: Tensor) -> tuple[Step, Inner]:
+        """Compute one time step, and return what went on inside with it."""
         h, c = state
         i, f, g, o = convolve((self.conv_x2h, x), (self.conv_h2h, h)).chunk(4, dim=1)
         delta_c = gated_input(i, g)
         c = torch.sigmoid(f) * c + delta_c
         m, delta_m = self.climb(x, m)
         h, o = self.output(o, c, m)
-        return h, (h, c), m, Inner(o, delta_c, delta_m)
+        return Step(h, (h, c), m), Inner(o, delta_c, delta_m)
 
     def climb(self, x: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
-        """The next m, and what entered it."""
+        """Return the next m, and what entered it."""
         i, f, g = convolve((self.conv_x2h_m, x), (self.conv_m2h_m, m)).chunk(3, dim=1)
         delta_m = gated_input(i, g)
         return torch.sigmoid(f) * m + delta_m, delta_m
 
     def output(self, o: Tensor, c: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
-        """The hidden state, and the output gate it passed."""
+        """Return the hidden state, and the output gate it passed."""
         o = torch.sigmoid(o + convolve((self.conv_c2o, c), (self.conv_m2o, m)))
         return o * torch.tanh(convolve((self.conv_c_m, c, m))), o
+
+
+class PredRNN(STLSTM):
+    """ST-LSTM (Wang et al. 2017), whose memory m climbs the layers."""
+
+    def forward(self, x: Tensor, state: State, m: Tensor) -> Step:
+        step, _ = self.st_lstm(x, state, m)
+        return step

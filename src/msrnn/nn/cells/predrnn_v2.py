@@ -1,10 +1,10 @@
 from torch import Tensor, nn
 
-from msrnn.nn.cells.base import State
-from msrnn.nn.cells.predrnn import PredRNN
+from msrnn.nn.cells.base import State, Step
+from msrnn.nn.cells.predrnn import STLSTM
 
 
-class PredRNNV2(PredRNN):
+class PredRNNV2(STLSTM):
     """PredRNN whose two memories are pushed apart by a loss (Wang et al. 2022, https://arxiv.org/abs/2103.09504).
 
     The auxiliary term is 0.01 times the sum over channels of |cos(A delta_c, A delta_m)|, the cosine over space, where
@@ -18,12 +18,10 @@ class PredRNNV2(PredRNN):
     def shared(cls, channels: int) -> nn.Module:
         return nn.Conv2d(channels, channels, 1)
 
-    def forward(  # type: ignore[override]
-        self, x: Tensor, state: State, m: Tensor, adapter: nn.Module
-    ) -> tuple[Tensor, State, Tensor, Tensor]:
-        h, state, m, inner = self.step(x, state, m)
-        cosine = decoupling(adapter(inner.delta_c), adapter(inner.delta_m))
-        return h, state, m, self.decoupling_weight * cosine.sum(dim=1).mean()
+    def forward(self, x: Tensor, state: State, m: Tensor, shared: nn.Module) -> Step:
+        step, inner = self.st_lstm(x, state, m)
+        cosine = decoupling(shared(inner.delta_c), shared(inner.delta_m))
+        return step._replace(auxiliary=self.decoupling_weight * cosine.sum(dim=1).mean())
 
 
 def decoupling(delta_c: Tensor, delta_m: Tensor) -> Tensor:

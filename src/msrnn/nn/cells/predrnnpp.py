@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from msrnn.nn.cells.base import Cell, Place, State, lstm_update, mix
+from msrnn.nn.cells.base import Cell, Place, State, Step, lstm_update, mix
 from msrnn.nn.ops.convolution import convolve
 
 
@@ -29,7 +29,7 @@ class PredRNNpp(Cell):
     def at(cls, place: Place) -> type[Cell]:
         return HighwayPredRNNpp if place.layer == 1 else cls
 
-    def forward(self, x: Tensor, state: State, m: Tensor) -> tuple[Tensor, State, Tensor]:
+    def forward(self, x: Tensor, state: State, m: Tensor) -> Step:
         h, c = state
         i, f, g = convolve((self.conv_x_h_c, x, h, c)).chunk(3, dim=1)
         c = lstm_update(i, f, g, c)
@@ -37,7 +37,7 @@ class PredRNNpp(Cell):
         m = lstm_update(i, f, g, torch.tanh(self.conv_m(m)).to(m.dtype))
         o = torch.tanh(convolve((self.conv_o, x, c, m)))
         h = o * torch.tanh(convolve((self.conv_c_m, c, m)))
-        return h, (h, c), m
+        return Step(h, (h, c), m)
 
 
 class HighwayPredRNNpp(PredRNNpp):
@@ -50,9 +50,9 @@ class HighwayPredRNNpp(PredRNNpp):
         self.conv_x = self.conv(1, 2)
         self.conv_z = self.conv(1, 2)
 
-    def forward(self, x: Tensor, state: State, m: Tensor) -> tuple[Tensor, State, Tensor]:
+    def forward(self, x: Tensor, state: State, m: Tensor) -> Step:
         h, c, z = state
         p, s = convolve((self.conv_x, x), (self.conv_z, z)).chunk(2, dim=1)
         z = mix(torch.sigmoid(s), torch.tanh(p), z)
-        h, state, m = super().forward(z, (h, c), m)
-        return h, (*state, z), m
+        step = super().forward(z, (h, c), m)
+        return step._replace(state=(*step.state, z))

@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from msrnn.nn.cells.base import Cell, State, mix
+from msrnn.nn.cells.base import Cell, State, Step, mix
 from msrnn.nn.ops.convolution import convolve
 from msrnn.nn.ops.warp import warp
 
@@ -29,7 +29,7 @@ class TrajGRU(Cell):
         self.conv_flow = nn.Conv2d(channels, 2 * links, kernel_size, padding=kernel_size // 2)
         self.project = self.conv(links, 3, kernel_size=1)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State) -> Step:
         (h,) = state
         flows = self.conv_flow(functional.leaky_relu_(convolve((self.conv_x2f, x), (self.conv_h2f, h)), 0.2))
         z_h, r_h, n_h = self.project(warp(h, -flows)).chunk(3, dim=1)
@@ -39,4 +39,4 @@ class TrajGRU(Cell):
         # n_h itself is a part of what project gave: autograd would keep all of that
         n = functional.leaky_relu_(n_x + r * n_h.clone(), 0.2)
         h = mix(z, h, n)
-        return h, (h,)
+        return Step(h, (h,))
