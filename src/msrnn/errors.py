@@ -5,7 +5,7 @@
 
 import errno
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -25,6 +25,13 @@ Part: TypeAlias = object
 """A `Setting`, or what `str` makes text of."""
 Text: TypeAlias = "str | tuple[Part, ...]"
 """Text, or its parts."""
+Spell: TypeAlias = Callable[[Setting], str]
+"""Writes a setting; `str` writes it as Python does."""
+
+
+def join(parts: Iterable[Part], spell: Spell = str) -> str:
+    """Return parts of a message as text, with settings spelled by `spell`."""
+    return "".join(spell(part) if isinstance(part, Setting) else str(part) for part in parts)
 
 
 class ExplainedError(Exception):
@@ -39,11 +46,11 @@ class ExplainedError(Exception):
         self.parts = parts
 
     def __str__(self) -> str:
-        return self.text(str)
+        return join(self.parts)
 
-    def text(self, spell: Callable[[Setting], str]) -> str:
+    def text(self, spell: Spell) -> str:
         """Return the message, with settings spelled by `spell`."""
-        return "".join(spell(part) if isinstance(part, Setting) else str(part) for part in self.parts)
+        return join(self.parts, spell)
 
     @property
     def settings(self) -> tuple[Setting, ...]:

@@ -367,7 +367,7 @@ def _reader(hint: Any) -> Any:
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("value", type=hint)
+    parser.add_argument("--value", type=hint)
     return parser
 
 

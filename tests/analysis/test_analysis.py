@@ -20,6 +20,7 @@ from msrnn.analysis.counting import FORMULAS, Meter
 from msrnn.analysis.receptive import WHOLE, effective, theoretical, width_of_share
 from msrnn.cli import main
 from msrnn.device import _control_groups, free_memory
+from msrnn.errors import join
 from msrnn.nn.models import MODELS, PYRAMID, counterpart
 from msrnn.nn.recompute import MODES
 
@@ -227,19 +228,21 @@ def test_what_fits_is_chosen_and_what_would_fit_is_said():
         assert fastest_that_fits(cost, bytes_) == mode
     assert fastest_that_fits(cost, None) == "keep"
     assert fastest_that_fits(cost, needs["sqrt"] - 1) is None
-    assert ways_to_fit(cost, needs["step"]) == ["It fits with --memory step."]
-    ways = ways_to_fit(cost, int(0.7 * needs["sqrt"]))
-    assert ways[0] == "It fits with --precision bf16 --memory sqrt."
-    assert ways[1] == "It fits with --accumulate 2 --memory sqrt, the same training in more parts."
-    assert "--accumulate 6 " in ways_to_fit(cost, int(0.7 * needs["sqrt"]), accumulate=3)[1]
-    assert "--accumulate 4 " in ways_to_fit(cost, int(0.4 * needs["sqrt"]))[0]  # 3 do not divide 4
+
+    def ways_within(available, accumulate=1):
+        return [join(way) for way in ways_to_fit(cost, available, accumulate)]
+
+    assert ways_within(needs["step"]) == ["It fits with model.memory=step."]
+    ways = ways_within(int(0.7 * needs["sqrt"]))
+    assert ways[0] == "It fits with precision=bf16 model.memory=sqrt."
+    assert ways[1] == "It fits with accumulate=2 model.memory=sqrt, the same training in more parts."
+    assert "accumulate=6 " in ways_within(int(0.7 * needs["sqrt"]), accumulate=3)[1]
+    assert "accumulate=4 " in ways_within(int(0.4 * needs["sqrt"]))[0]  # 3 do not divide 4
     cost = Cost(cost.build, Workload((64, 64), 10, 10))
     available = cost.training_bytes("sqrt") // 2
-    assert ways_to_fit(cost, available)[-1] == "It fits with --data.crop 40 --batch-size 1 --memory sqrt."
+    assert ways_within(available)[-1] == "It fits with data.crop=40 batch_size=1 model.memory=sqrt."
     assert Cost(cost.build, Workload((40, 40), 10, 10)).training_bytes("sqrt") <= available
-    assert ways_to_fit(cost, 1000) == [
-        "No memory mode, precision, batch or crop makes it fit: lower --model.hidden-channels."
-    ]
+    assert ways_within(1000) == ["No memory mode, precision, batch or crop makes it fit: lower model.hidden_channels."]
 
 
 def test_what_a_control_group_leaves(tmp_path):
@@ -368,14 +371,14 @@ def test_of_two_modes_that_take_as_much_the_faster_is_advised():
     """Of three steps `sqrt` holds as much as `step` does."""
     cost = Cost(partial(build, "convlstm"), Workload((16, 16), 2, 2, batch=4))
     assert cost.training_bytes("sqrt") == cost.training_bytes("step") < cost.training_bytes("keep")
-    ways = ways_to_fit(cost, cost.training_bytes("step") - 1)
-    assert "It fits with --accumulate 2 --memory step, the same training in more parts." in ways
+    ways = map(join, ways_to_fit(cost, cost.training_bytes("step") - 1))
+    assert "It fits with accumulate=2 model.memory=step, the same training in more parts." in ways
 
 
 def test_analyze_says_what_would_fit(capsys, monkeypatch):
     monkeypatch.setattr("msrnn.analysis.analyze.free_memory", lambda device: 4 * MIB)
     out = analyze(capsys, "convlstm", "--size", "64", "--hidden", "8", "--scales", "1", "1")
-    assert "this run does not fit with memory keep.\nWhat would help, as options of msrnn train:\n- It fits with" in out
+    assert "this run does not fit with memory keep.\nWhat would help the training:\n- It fits with" in out
 
 
 @pytest.mark.parametrize(

@@ -209,12 +209,12 @@ def test_what_does_not_suit_is_left_out_and_said(radar, tmp_path):
     [
         (
             {"baselines": ("nothing",)},
-            "--baselines nothing: choose from persistence, constant, extrapolation, or name a",
+            "baselines=nothing: choose from persistence, constant, extrapolation, or name a",
         ),
         ({"thresholds": (1.0, 1.0)}, "each only once"),
         ({"windows": (0,)}, "at least 1 pixel"),
-        ({"protocol": "Paper"}, "--protocol Paper: choose from forecast, paper"),
-        ({"split": "tset"}, "--split tset: choose from train, validation, test"),
+        ({"protocol": "Paper"}, "protocol=Paper: choose from forecast, paper"),
+        ({"split": "tset"}, "split=tset: choose from train, validation, test"),
         ({"thresholds": (np.nan,)}, "nan is none"),
     ],
 )

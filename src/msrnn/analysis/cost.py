@@ -24,6 +24,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from msrnn.analysis.counting import Meter, owners
+from msrnn.errors import Part, Setting
 from msrnn.nn.forecaster import Forecaster
 from msrnn.nn.recompute import MODES, stretch_of
 from msrnn.settings import Memory
@@ -220,8 +221,8 @@ def fastest_that_fits(cost: Cost, available: int | None) -> Memory | None:
     return next((mode for mode in MODES if available is None or cost.training_bytes(mode) <= available), None)
 
 
-def ways_to_fit(cost: Cost, available: int, accumulate: int = 1) -> list[str]:
-    """What would make a training fit into so many bytes, as options of `msrnn train`, the least change first.
+def ways_to_fit(cost: Cost, available: int, accumulate: int = 1) -> list[tuple[Part, ...]]:
+    """List what would make a training fit into memory, the least change first, as parts of a message.
 
     Args:
         cost: of a batch, or of one part of it.
@@ -229,13 +230,15 @@ def ways_to_fit(cost: Cost, available: int, accumulate: int = 1) -> list[str]:
         accumulate: in how many parts the batch is worked through.
     """
     if mode := fastest_that_fits(cost, available):
-        return [f"It fits with --memory {mode}."]
-    ways, work = [], cost.workload
+        return [("It fits with ", Setting("model.memory", mode), ".")]
+    ways: list[tuple[Part, ...]] = []
+    work = cost.workload
     least = min(MODES, key=cost.training_bytes)
+    with_least = (" ", Setting("model.memory", least))
     if work.precision == "32":
         half = Cost(cost.build, replace(work, precision="bf16"))
         if mode := fastest_that_fits(half, available):
-            ways.append(f"It fits with --precision bf16 --memory {mode}.")
+            ways.append(("It fits with ", Setting("precision", "bf16"), " ", Setting("model.memory", mode), "."))
     one = Cost(cost.build, replace(work, batch=1))
     if (needed := one.training_bytes(least)) <= available and work.batch > 1:
         each = (cost.training_bytes(least) - needed) / (work.batch - 1)
@@ -243,17 +246,18 @@ def ways_to_fit(cost: Cost, available: int, accumulate: int = 1) -> list[str]:
         parts = next(
             parts for parts in range(1, work.batch + 1) if work.batch % parts == 0 and work.batch <= parts * most
         )
-        ways.append(
-            f"It fits with --accumulate {accumulate * parts} --memory {least}, the same training in more parts."
-        )
+        more = Setting("accumulate", accumulate * parts)
+        ways.append(("It fits with ", more, *with_least, ", the same training in more parts."))
     share = (available - 4 * cost.weight_bytes) / (needed - 4 * cost.weight_bytes)
     edge = int(math.sqrt(max(share, 0) * math.prod(work.size))) // STEP * STEP
     while STEP <= edge < min(work.size):
         if Cost(cost.build, replace(work, size=(edge, edge), batch=1)).training_bytes(least) <= available:
-            ways.append(f"It fits with --data.crop {edge} --batch-size 1 --memory {least}.")
+            crop = (Setting("data.crop", edge), " ", Setting("batch_size", 1))
+            ways.append(("It fits with ", *crop, *with_least, "."))
             break
         edge -= STEP
-    return ways or ["No memory mode, precision, batch or crop makes it fit: lower --model.hidden-channels."]
+    nothing = ("No memory mode, precision, batch or crop makes it fit: lower ", Setting("model.hidden_channels"), ".")
+    return ways or [nothing]
 
 
 STEP = 8

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from msrnn.analysis.cost import Cost, ways_to_fit
 from msrnn.analysis.receptive import WHOLE, width_of_share
+from msrnn.errors import Spell, join
 from msrnn.nn.models import MODELS, PLAIN
 from msrnn.nn.recompute import MODES
 from msrnn.tables import BYTES, FLOPS, Column, Table, format_bytes, scale_of
@@ -85,14 +86,14 @@ class Analysis:
             document["width_of_share"] = {share: _edge(influence, share) for share in SHARES}
         return document
 
-    def table(self) -> str:
-        """Everything, for a terminal of 80 columns."""
+    def table(self, spell: Spell = str) -> str:
+        """Write everything for a terminal of 80 columns, with settings spelled by `spell`."""
         work, (height, width) = self.cost.workload, self.cost.workload.size
         title = (
             f"{self.names[0]}, {height}x{width}, {work.context} -> {work.horizon} frames, batch {work.batch}, "
             f"precision {work.precision}"
         )
-        fit = "".join(f"{line}\n" for line in self._fit())
+        fit = "".join(f"{line}\n" for line in self._fit(spell))
         tables = [self._layers(title), self._totals(), self._theoretical_fields(), self._effective_fields()]
         layers, totals, *fields = (table.text(80) for table in tables)
         return "\n".join((layers, totals, fit, *fields))
@@ -138,7 +139,7 @@ class Analysis:
             rows.append((what, format(a, form), format(b, form), a / b))
         return Table("", columns, rows)
 
-    def _fit(self) -> list[str]:
+    def _fit(self, spell: Spell) -> list[str]:
         needs: dict[str, int] = {mode: self.cost.training_bytes(mode) for mode in MODES}
         all_in_all = ", ".join(f"{mode} {format_bytes(bytes_)}" for mode, bytes_ in needs.items())
         lines = [f"With weights, Adam and frames: {all_in_all}."]
@@ -150,8 +151,8 @@ class Analysis:
         return [
             *lines,
             f"{free}: this run does not fit with memory {self.memory}.",
-            "What would help, as options of msrnn train:",
-            *(f"- {way}" for way in ways_to_fit(self.cost, self.available)),
+            "What would help the training:",
+            *(f"- {join(way, spell)}" for way in ways_to_fit(self.cost, self.available)),
         ]
 
     def _theoretical_fields(self) -> Table:

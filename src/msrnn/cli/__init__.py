@@ -399,14 +399,14 @@ def analyze(
             settings = ModelSettings(model, **given, memory=memory or "keep")
             work = (size or (64, 64), context or 10, horizon or 10, batch or 4)
             analysis = analyze_model(settings, channels or 1, Workload(*work, precision or "32"), device)
-        table = analysis.table()
+        table = analysis.table(partial(option, "train"))
     sys.stdout.write(table)
     for name in output:
-        with written(Path(name)) as partial:
+        with written(Path(name)) as path:
             if Path(name).suffix == ".json":
-                partial.write_text(json.dumps(analysis.document(), indent=1) + "\n")
+                path.write_text(json.dumps(analysis.document(), indent=1) + "\n")
             else:
-                analysis.figure().savefig(partial)
+                analysis.figure().savefig(path)
         sys.stderr.write(f"{name}: written\n")
 
 

@@ -177,8 +177,8 @@ def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, p
     mode = fastest_that_fits(cost, available)
     if mode is None:
         assert available is not None
-        ways = " ".join(ways_to_fit(cost, available, settings.accumulate))
-        raise SettingsError(Setting("model.memory", "auto"), f": nothing fits. {ways}")
+        ways = [part for way in ways_to_fit(cost, available, settings.accumulate) for part in (" ", *way)]
+        raise SettingsError(Setting("model.memory", "auto"), ": nothing fits.", *ways)
     has = "an unknown amount of memory" if available is None else f"{format_bytes(available)} for it"
     sys.stderr.write(f"memory auto: {mode}, about {format_bytes(cost.training_bytes(mode))}; {device} has {has}\n")
     return mode
