@@ -15,6 +15,7 @@ from msrnn.analysis.benchmark import machine
 from msrnn.analysis.cost import autocast
 from msrnn.data import Data, open_data
 from msrnn.settings import DataSettings, DigitsSettings
+from msrnn.tables import Column, Table
 
 CONTEXT, HORIZON, BATCH, TEST = 5, 10, 4, 16
 
@@ -40,7 +41,8 @@ def digits() -> Data:
     return open_data(settings, CONTEXT, HORIZON, seed=0)
 
 
-def row(name: str, steps: int) -> str:
+def row(name: str, steps: int) -> tuple[object, ...]:
+    """Model, MSE of persistence and in each precision, and how far the latter two are from float32."""
     model = trained(name, steps)
     test = digits().held_out("test")
     frames = torch.stack([test[number] for number in range(TEST)])
@@ -52,10 +54,10 @@ def row(name: str, steps: int) -> str:
             return model.forecast(context, HORIZON).float()
 
     single, mixed, half = forecast("32", True), forecast("bf16", False), forecast("bf16", True)
-    errors = (f"{(frames - truth).square().mean():.5f}" for frames in (single, mixed, half))
-    differences = (f"{(frames - single).square().mean().sqrt():.5f}" for frames in (mixed, half))
+    errors = (float((frames - truth).square().mean()) for frames in (single, mixed, half))
+    differences = (float((frames - single).square().mean().sqrt()) for frames in (mixed, half))
     persistence = (context[:, -1:] - truth).square().mean()
-    return f"| {name} | {persistence:.5f} | {' | '.join((*errors, *differences))} |"
+    return name, float(persistence), *errors, *differences
 
 
 if __name__ == "__main__":
@@ -65,9 +67,9 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     print(", ".join(f"{key} {value}" for key, value in machine(torch.device("cpu")).items()))
     print(f"{arguments.steps} steps of training, batch {BATCH}\n")
-    print(
-        "| model | persistence | MSE float32 | MSE bf16, state float32 | MSE bf16 | RMS change, state float32 ", end=""
-    )
-    print("| RMS change |\n|---|" + "---:|" * 6)
-    for name in arguments.models:
-        print(row(name, arguments.steps), flush=True)
+    headings = ("persistence", "MSE float32", "MSE bf16, state float32", "MSE bf16")
+    changes = ("RMS change, state float32", "RMS change")
+    columns = ["model", *(Column(name, form=".5f") for name in (*headings, *changes))]
+    rows = (row(name, arguments.steps) for name in arguments.models)
+    for line in Table("", columns, rows).markdown_lines():
+        print(line, flush=True)

@@ -1,6 +1,6 @@
 """A nowcast for the Netherlands: train on five hours of radar, predict the sixth for the whole grid.
 
-    python benchmarks/knmi.py FOLDER [--out DIRECTORY]
+    python benchmarks/knmi.py FOLDER [--out DIRECTORY] [options of msrnn train]
 
 FOLDER holds KNMI's five-minute accumulations of 2010-08-26 (RAD_NL25_RAP_5min_*.h5, of pysteps-data). The first 60
 files train `ms-convlstm` on crops; from the last of these the next hour is predicted, written as NetCDF, opened with
@@ -21,7 +21,8 @@ import numpy as np
 import torch
 import xarray as xr
 
-TRAINED, HORIZON = 60, 12
+from msrnn.tables import Column, Table
+
 THRESHOLD_MM_H = 0.5
 SETTINGS = (
     "--model ms-convlstm --model.hidden-channels 16 --data.crop 128 --context 4 --horizon 6 --batch-size 4 --epochs 2 "
@@ -30,7 +31,7 @@ SETTINGS = (
 )
 
 
-def msrnn(*arguments: object) -> float:
+def command(*arguments: object) -> float:
     """Run a command; its seconds."""
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", "from msrnn.cli import main; main()", *map(str, arguments)], check=True)
@@ -55,15 +56,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/knmi"))
-    arguments = parser.parse_args()
+    parser.add_argument("--files", type=int, default=60, help="the first ones, which are trained on")
+    parser.add_argument("--lead-times", type=int, default=12, help="frames that are predicted")
+    arguments, options = parser.parse_known_args()
+    trained, horizon = arguments.files, arguments.lead_times
     files = sorted(arguments.folder.glob("*.h5"))
-    given, future = files[:TRAINED], files[TRAINED : TRAINED + HORIZON]
+    given, future = files[:trained], files[trained : trained + horizon]
     store, output = arguments.out.with_suffix(".zarr"), arguments.out.with_suffix(".nc")
     if not store.exists():
-        msrnn("data", "convert", *given, "--to", store)
-    training = msrnn("train", "--data", store, "--out", arguments.out, *SETTINGS.split())
-    forecasting = msrnn(
-        "predict", arguments.out, "--input", *given, "--horizon", HORIZON, "--output", output, "--overwrite"
+        command("data", "convert", *given, "--to", store)
+    training = command("train", "--data", store, "--out", arguments.out, *SETTINGS.split(), *options)
+    forecasting = command(
+        "predict", arguments.out, "--input", *given, "--horizon", horizon, "--output", output, "--overwrite"
     )
     forecast = xr.open_dataset(output)["rain_amount"].isel(channel=0)
     rates = forecast.values * 60 / forecast.attrs["interval_minutes"]
@@ -74,10 +78,10 @@ def main() -> None:
         f"torch {torch.__version__}\n"
     )
     print(f"trained in {training:.0f} s, forecast of {' x '.join(map(str, rates.shape))} in {forecasting:.0f} s\n")
-    print(f"| lead, minutes | CSI({THRESHOLD_MM_H} mm/h) | persistence |\n|---|---|---|")
-    for lead, scores in zip(forecast["lead_time"].values, rows, strict=True):
-        print(f"| {lead:.0f} | {scores[0]:.3f} | {scores[1]:.3f} |")
-    print("| mean | " + " | ".join(f"{value:.3f}" for value in np.mean(rows, axis=0)) + " |")
+    columns = ["lead, minutes", *(Column(name, form=".3f") for name in (f"CSI({THRESHOLD_MM_H} mm/h)", "persistence"))]
+    leads = (f"{lead:.0f}" for lead in forecast["lead_time"].values)
+    cells = [(lead, *scores) for lead, scores in zip(leads, rows, strict=True)]
+    print(Table("", columns, [*cells, ("mean", *np.mean(rows, axis=0))]).markdown(), end="")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ import torch
 from msrnn.data import open_data
 from msrnn.data.loading import training_loader
 from msrnn.settings import DataSettings, ModelSettings, RunSettings
+from msrnn.tables import Table
 from msrnn.training.module import Training
 
 CONTEXT, HORIZON, BATCH = 10, 10, 4
-WORKERS = (0, 1, 2)
 
 
 def steps(settings: RunSettings, workers: int) -> Iterator[tuple[float, torch.Tensor, torch.Tensor]]:
@@ -44,17 +44,20 @@ def main() -> None:
     parser.add_argument("store")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--hidden-channels", type=int, default=64)
+    parser.add_argument("--crop", type=int, default=128)
+    parser.add_argument("--workers", type=int, nargs="+", default=(0, 1, 2))
     arguments = parser.parse_args()
+    crop = arguments.crop, arguments.crop
     settings = RunSettings(
         model=ModelSettings("ms-convlstm", hidden_channels=arguments.hidden_channels),
-        data=DataSettings(arguments.store, crop=(128, 128), epoch_samples=arguments.steps * BATCH),
+        data=DataSettings(arguments.store, crop=crop, epoch_samples=arguments.steps * BATCH),
         context=CONTEXT,
         horizon=HORIZON,
         batch_size=BATCH,
         epochs=1,
     )
     field = open_data(settings.data, CONTEXT, HORIZON, settings.seed).field
-    module = Training(settings, field, (1, 128, 128))
+    module = Training(settings, field, (1, *crop))
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
 
     def step(frames: torch.Tensor) -> float:
@@ -69,18 +72,22 @@ def main() -> None:
 
     print(f"Loading, {date.today()}, {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}\n")
     print(
-        f"{arguments.store}: {CONTEXT} + {HORIZON} frames, crops of 128 x 128, batch {BATCH}, "
+        f"{arguments.store}: {CONTEXT} + {HORIZON} frames, crops of {crop[0]} x {crop[1]}, batch {BATCH}, "
         f"ms-convlstm with {arguments.hidden_channels} hidden channels, {arguments.steps} steps\n"
     )
-    print("| workers | loading alone | training alone | waiting |\n|---|---|---|---|")
-    for workers in WORKERS:
+
+    def row(workers: int) -> tuple[str, ...]:
         alone = [seconds for seconds, *_ in steps(settings, workers)]
         waited, worked = 0.0, 0.0
         for seconds, _, frames in steps(settings, workers):
             waited += seconds
             worked += step(frames)
         loading, training = (BATCH * len(alone) / total for total in (sum(alone), worked))
-        print(f"| {workers} | {loading:.1f} / s | {training:.2f} / s | {waited / (waited + worked):.1%} |", flush=True)
+        return str(workers), f"{loading:.1f} / s", f"{training:.2f} / s", f"{waited / (waited + worked):.1%}"
+
+    columns = ["workers", "loading alone", "training alone", "waiting"]
+    for line in Table("", columns, map(row, arguments.workers)).markdown_lines():
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

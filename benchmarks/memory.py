@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import msrnn
 from msrnn.analysis.cost import follow
 from msrnn.nn.recompute import MODES
+from msrnn.tables import Column, Table
 
 
 def measured(name: str, memory: str, precision: str) -> tuple[float, float]:
@@ -30,8 +31,10 @@ if __name__ == "__main__":
     parser.add_argument("--precision", choices=("32", "bf16"), default="32")
     arguments = parser.parse_args()
     print(f"{date.today()}, torch {torch.__version__}, precision {arguments.precision}, MiB\n")
-    print("| model | " + " | ".join(f"{mode} saved | {mode} peak" for mode in MODES) + " |")
-    print("|---|" + "---:|" * (2 * len(MODES)))
-    for name in arguments.models:
-        cells = (f"{value:.1f}" for mode in MODES for value in measured(name, mode, arguments.precision))
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    columns = ["model", *(Column(f"{mode} {what}", form=".1f") for mode in MODES for what in ("saved", "peak"))]
+    rows = (
+        (name, *(value for mode in MODES for value in measured(name, mode, arguments.precision)))
+        for name in arguments.models
+    )
+    for line in Table("", columns, rows).markdown_lines():
+        print(line, flush=True)

@@ -20,6 +20,7 @@ from transcription import computes_unused, transcribe
 import msrnn
 from msrnn.analysis.benchmark import machine
 from msrnn.analysis.cost import Cost, Workload, autocast
+from msrnn.tables import Column, Table
 
 MODELS = ("ms-convlstm", "ms-trajgru", "ms-predrnn", "ms-predrnn++", "ms-mim", "ms-motionrnn", "ms-predrnn-v2")
 
@@ -52,7 +53,7 @@ def ratio(a: list[float] | None, b: list[float]) -> str:
     return "-" if a is None else f"{statistics.median(x / y for x, y in zip(a, b, strict=True)):.2f}"
 
 
-def compare(name: str, arguments: argparse.Namespace) -> str:
+def compare(name: str, arguments: argparse.Namespace) -> list[str]:
     """A row: this model against its transcriptions, and its memory modes against `keep`."""
     precision, size = arguments.precision, arguments.size
     work = Workload((size, size), arguments.context, arguments.horizon, arguments.batch, precision)
@@ -83,17 +84,18 @@ def compare(name: str, arguments: argparse.Namespace) -> str:
     )
     cost = Cost(lambda: msrnn.create_model(name, hidden_channels=arguments.hidden), work)
     median = statistics.median(training["ours"])
-    cells = [
+    return [
+        name,
+        str(work.batch),
         f"{median:.3f}",
         f"{cost.training_flops('keep') / median / 1e12:.3f}",
         *(ratio(training.get(other), training["ours"]) for other in ("written", "unused")),
         *(ratio(forecasting.get(other), forecasting["ours"]) for other in ("written", "unused")),
         *(ratio(training.get(mode), training["ours"]) for mode in ("step", "sqrt")),
     ]
-    return f"| {name} | {work.batch} | {' | '.join(cells)} |"
 
 
-def streaming(name: str, arguments: argparse.Namespace) -> str:
+def streaming(name: str, arguments: argparse.Namespace) -> list[str]:
     """A row: a 10-frame forecast after one new frame, by going on from a state and by starting from ten frames."""
     model = msrnn.create_model(name, hidden_channels=arguments.hidden).eval()
     frames = torch.rand(1, 10, 1, arguments.size, arguments.size)
@@ -111,7 +113,7 @@ def streaming(name: str, arguments: argparse.Namespace) -> str:
             {"stream": go_on, "again": lambda: model.forecast(frames, horizon=10)},
             arguments.repeats,
         )
-    return f"| {name} | {ratio(times['stream'], times['again'])} |"
+    return [name, ratio(times["stream"], times["again"])]
 
 
 if __name__ == "__main__":
@@ -129,13 +131,16 @@ if __name__ == "__main__":
     about = machine(torch.device("cpu"))
     print(", ".join(f"{key} {value}" for key, value in about.items()))
     print(f"precision {arguments.precision}, {arguments.context} -> {arguments.horizon}, {arguments.repeats} repeats\n")
-    head = "| model | batch | train s | TFLOP/s | train: transcription / ours | with unused branches / ours "
-    print(head + "| forecast: transcription / ours | with unused branches / ours | step / keep | sqrt / keep |")
-    print("|---|" + "---:|" * 9)
-    for name in arguments.models:
-        print(compare(name, arguments), flush=True)
+    theirs = ("transcription / ours", "with unused branches / ours")
+    columns = [
+        *("model", "batch", "train s", "TFLOP/s"),
+        *(f"{what}: {other}" for what in ("train", "forecast") for other in theirs),
+        *("step / keep", "sqrt / keep"),
+    ]
+    for line in Table("", columns, (compare(name, arguments) for name in arguments.models)).markdown_lines():
+        print(line, flush=True)
     if arguments.batch == 1:
-        print("\nOf ten frames, from ten frames:\n")
-        print("| model | a forecast after one new frame / from ten frames |\n|---|---:|")
-        for name in arguments.models:
-            print(streaming(name, arguments), flush=True)
+        print("\nA forecast after one new frame, by going on from a state, divided by one from ten frames:\n")
+        rows = (streaming(name, arguments) for name in arguments.models)
+        for line in Table("", ["model", Column("one new frame / ten frames")], rows).markdown_lines():
+            print(line, flush=True)

@@ -79,8 +79,8 @@ def st_lstm(cell: Any, x: Tensor, state: Any, m: Tensor) -> Any:
 
 
 def predrnn(cell: Any, x: Tensor, state: Any, m: Tensor) -> Any:
-    if cell.unused is not None:
-        memory_in_memory(cell.unused, x, torch.zeros_like(x), state[1], torch.zeros_like(x), torch.zeros_like(x))
+    if cell.idle is not None:
+        memory_in_memory(cell.idle, x, torch.zeros_like(x), state[1], torch.zeros_like(x), torch.zeros_like(x))
     h, state, m, *_ = st_lstm(cell, x, state, m)
     return Step(h, state, m)
 
@@ -92,8 +92,8 @@ def predrnn_v2(cell: Any, x: Tensor, state: Any, m: Tensor, shared: Any) -> Any:
 
 
 def predrnnpp(cell: Any, x: Tensor, state: Any, m: Tensor) -> Any:
-    if cell.unused is not None:
-        highway(cell.unused, x, torch.zeros_like(x))
+    if cell.idle is not None:
+        highway(cell.idle, x, torch.zeros_like(x))
     h, c = state
     i, f, g = cell.conv_x_h_c(torch.cat((x, h, c), dim=1)).chunk(3, dim=1)
     c = sigmoid(f) * c + sigmoid(i) * tanh(g)
@@ -130,8 +130,8 @@ def mim_step(cell: Any, x: Tensor, state: Any, m: Tensor, previous: Tensor) -> A
     h, c, n, s = state
     trend, n, s = memory_in_memory(cell, x, previous, c, n, s)
     i, g, o = (cell.conv_x2h(x) + cell.conv_h2h(h)).chunk(3, dim=1)
-    if cell.unused is not None:
-        cell.unused.conv_diff2o(x) + cell.unused.conv_n2o(h)  # the forget gate: one more of each convolution
+    if cell.idle is not None:
+        cell.idle.conv_diff2o(x) + cell.idle.conv_n2o(h)  # the forget gate: one more of each convolution
     c = trend + sigmoid(i) * tanh(g)
     m, _ = climb(cell, x, m)
     h, o = output(cell, o, c, m)
@@ -140,9 +140,9 @@ def mim_step(cell: Any, x: Tensor, state: Any, m: Tensor, previous: Tensor) -> A
 
 def mim(cell: Any, x: Tensor, state: Any, m: Tensor, previous: Tensor) -> Any:
     h, state, m, _ = mim_step(cell, x, state, m, previous)
-    if cell.unused_motion is not None:
+    if cell.idle_motion is not None:
         half = h.new_zeros(len(h), 2 * MotionGRU.taps, h.shape[2] // 2, h.shape[3] // 2)
-        motion(cell.unused_motion, h, half, half)
+        motion(cell.idle_motion, h, half, half)
     return Step(h, state, m)
 
 
@@ -165,8 +165,8 @@ def motionrnn(cell: Any, x: Tensor, state: Any, m: Tensor, previous: Tensor | No
     if previous is not None:
         h, (_, *rest), m, o = mim_step(cell, x, tuple(own), m, previous)
     else:
-        if cell.unused is not None:
-            memory_in_memory(cell.unused, x, torch.zeros_like(x), own[1], torch.zeros_like(x), torch.zeros_like(x))
+        if cell.idle is not None:
+            memory_in_memory(cell.idle, x, torch.zeros_like(x), own[1], torch.zeros_like(x), torch.zeros_like(x))
         h, (_, *rest), m, o, *_ = st_lstm(cell, x, tuple(own), m)
     moved, f, d = motion(cell.motion, h, f, d)
     h = moved + (1 - o) * x
@@ -203,7 +203,7 @@ def transcribe(model: Forecaster, unused: bool = False) -> Forecaster:
             extra = HighwayPredRNNpp(cell.channels)
         elif unused and (isinstance(cell, MIM) or any(isinstance(other, MIM) for other in cells)):
             extra = MIM(cell.channels)
-        cell.unused = extra
-        cell.unused_motion = MotionGRU(cell.channels) if unused and motion_unit and cell is cells[-1] else None
+        cell.idle = extra
+        cell.idle_motion = MotionGRU(cell.channels) if unused and motion_unit and cell is cells[-1] else None
         cell.forward = MethodType(TRANSCRIPTIONS[type(cell)], cell)
     return model.to(model.embed.weight.device, model.embed.weight.dtype)

@@ -1,0 +1,160 @@
+"""Every script in `benchmarks/` runs, on little."""
+
+import re
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers import formats
+from msrnn.cli import main
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+LIBRARIES = {"transcription"}
+SMALL = {
+    "flops": ["--cells", "convlstm"],
+    "full_resolution": ["--size", "16"],
+    "gradient_norms": ["--models", "ms-convlstm", "--steps", "2", "--frames", "1"],
+    "half_state": ["--models", "ms-convlstm", "--steps", "2"],
+    "memory": ["--models", "ms-convlstm"],
+    "speed": ["--models=ms-predrnn++", "--size=16", "--hidden=4", "--context=2", "--horizon=2", "--repeats=1"],
+}
+ELSEWHERE = {"gpu", "knmi", "loading", "report_knmi", "screenshot"}
+"""Need files, a browser or a GPU: tests of their own below."""
+RAIN = (24, 28)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a script as from a shell, in this process, and return what it printed."""
+
+    def run_it(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [f"benchmarks/{name}.py", *map(str, arguments)])
+        monkeypatch.syspath_prepend(FOLDER)
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run_it
+
+
+def rows(text):
+    """The rows of all Markdown tables, without headings and rules."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    rules = [place for place, cells in enumerate(lines) if all(re.fullmatch(r":?-+:?", cell) for cell in cells)]
+    assert all(len(lines[place - 1]) == len(lines[place]) for place in rules)
+    return [cells for place, cells in enumerate(lines) if place not in rules and place + 1 not in rules]
+
+
+def test_every_script_is_run():
+    scripts = {path.stem for path in FOLDER.glob("*.py")}
+    assert scripts == SMALL.keys() | ELSEWHERE | LIBRARIES
+
+
+def test_flops(run):
+    found = rows(run("flops", *SMALL["flops"]))
+    assert [cells[0] for cells in found] == ["convlstm"]
+    assert all(0 < float(cells[4]) < 0.5 for cells in found)
+
+
+@pytest.mark.slow
+def test_full_resolution(run):
+    text = run("full_resolution", *SMALL["full_resolution"])
+    assert re.search(r"ms-predrnn, 16x16, 5 -> 5, sqrt, precision 32\nloss 0\.\d{4}, ", text)
+    assert "foretold" in text
+
+
+def test_gradient_norms(run):
+    ((name, frame, *_, least, mean, largest),) = rows(run("gradient_norms", *SMALL["gradient_norms"]))
+    assert (name, frame) == ("ms-convlstm", "16x16")
+    assert 0 < float(least) <= float(mean) <= float(largest)
+
+
+@pytest.mark.slow
+def test_half_state(run):
+    ((name, *numbers),) = rows(run("half_state", *SMALL["half_state"]))
+    assert name == "ms-convlstm"
+    assert all(0 < float(number) < 1 for number in numbers)
+
+
+def test_memory(run):
+    ((name, *numbers),) = rows(run("memory", *SMALL["memory"]))
+    assert name == "ms-convlstm"
+    saved, peaks = list(map(float, numbers))[::2], list(map(float, numbers))[1::2]
+    assert saved == sorted(saved, reverse=True)
+    assert all(peak > kept for kept, peak in zip(saved, peaks, strict=True))
+
+
+@pytest.mark.slow
+def test_speed(run):
+    first, second = rows(run("speed", *SMALL["speed"]))
+    assert (first[0], second[0]) == ("ms-predrnn++", "ms-predrnn++")
+    assert all(float(cell) > 0 for cell in (*first[4:], second[1]))
+
+
+def knmi(folder, count, size=RAIN):
+    folder.mkdir()
+    values = np.zeros((count, *size))
+    for t in range(count):
+        values[t, 6:16, t % 12 : t % 12 + 8] = 0.06 + 0.02 * (t % 3)
+    formats.write_knmi(folder, values)
+    return folder
+
+
+def test_loading(run, tmp_path):
+    files = knmi(tmp_path / "files", 72)
+    main(["data", "convert", str(files), "--to", str(tmp_path / "rain.zarr")])
+    small = ("--steps", 2, "--hidden-channels", 4, "--crop", 16, "--workers", 0)
+    ((workers, *cells),) = rows(run("loading", tmp_path / "rain.zarr", *small))
+    assert workers == "0"
+    assert [cell.split()[-1][-1] for cell in cells] == ["s", "s", "%"]
+
+
+TRAINING = ["--model.hidden-channels=4", "--data.crop=16", "--data.epoch-samples=4", "--batch-size=2", "--epochs=1"]
+
+
+@pytest.mark.slow
+def test_knmi(run, tmp_path):
+    files = knmi(tmp_path / "files", 63)
+    text = run("knmi", files, "--out", tmp_path / "run", "--lead-times", 2, *TRAINING)
+    found = rows(text)
+    assert [cells[0] for cells in found] == ["5", "10", "mean"]
+    assert all(0 <= float(cell) <= 1 for cells in found for cell in cells[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # of pysteps
+def test_report_knmi(run, tmp_path):
+    pytest.importorskip("pysteps")
+    files = knmi(tmp_path / "files", 72)
+    text = run("report_knmi", files, "--out", tmp_path / "out", "--size", *RAIN, "--horizon", 2, *TRAINING)
+    assert text.count("Protocol forecast") == 2
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "ms-convlstm - ms-predrnn" in page
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="needs Chromium")
+def test_screenshot(run, tmp_path):
+    (tmp_path / "page.html").write_text(
+        "<article class='sequence' data-context='2'><input type='range' max='9'></article><section id='scores'>"
+    )
+    run("screenshot", tmp_path / "page.html", tmp_path / "page.png")
+    with Image.open(tmp_path / "page.png") as picture:
+        assert picture.size == (1160, 770 + 778)
+
+
+def test_gpu_tells_its_options(run, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        run("gpu", "--help")
+    assert "--at-once" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_gpu(run):
+    assert "ms-convlstm" in run("gpu", "--models", "ms-convlstm", "--check")
