@@ -1,1 +1,1 @@
-"""What a model costs and sees: memory, arithmetic, receptive fields, benchmarks. Needs torch and numpy alone."""
+"""Costs of a model: memory, arithmetic, receptive fields, benchmarks. Needs torch and numpy alone."""

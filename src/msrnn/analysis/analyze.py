@@ -1,4 +1,4 @@
-"""From what a user names, a model or a run, to its analysis."""
+"""Analyse a model or a run that a user names."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ from msrnn.settings import ModelSettings
 LARGEST = 64
 """Edge in pixels of the frames on which effective receptive fields are measured, at most."""
 SEQUENCES = 2
-"""How many of them."""
+"""Number of sequences that effective receptive fields are measured on."""
 Influence = NDArray[np.float64]
 
 
@@ -72,7 +72,7 @@ def analyze_run(
 
 
 def central(frames: Tensor) -> Tensor:
-    """The middle of frames (..., y, x), so much of them as effective receptive fields are measured on."""
+    """Crop frames (..., y, x) to the centre that effective receptive fields are measured on."""
     top, left = (max(0, (edge - LARGEST) // 2) for edge in frames.shape[-2:])
     return frames[..., top : top + LARGEST, left : left + LARGEST]
 

@@ -1,4 +1,4 @@
-"""How fast a model trains and forecasts on this machine, and what it holds in memory."""
+"""Measure how fast a model trains and forecasts on this machine, and how much memory it holds."""
 
 import json
 import platform
@@ -34,9 +34,9 @@ class Measurement:
     memory: str
     precision: str
     training_seconds: float
-    """Of a forward and backward pass over a batch."""
+    """Seconds of a forward and backward pass over a batch."""
     forecast_seconds: float
-    """Of a forecast of a batch from its context."""
+    """Seconds of a forecast of a batch from its context."""
     frames_per_second: float
     """Frames that training goes through."""
     tflops: float
@@ -48,17 +48,17 @@ class Measurement:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What is compared with what."""
+        """Identify the measurement when benchmarks are compared."""
         return self.model, self.memory, self.precision
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """What was measured."""
+        """List the measured numbers, in the order of `NUMBERS`."""
         return tuple(astuple(self)[3:])
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What numbers were measured on."""
+    """Describe the machine that numbers are measured on."""
     about = {
         "date": str(date.today()),
         "torch": str(torch.__version__),
@@ -82,7 +82,7 @@ def _processor() -> str:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What was measured, of what, on what."""
+    """Measurements, with the machine and the workload."""
 
     rows: tuple[Measurement, ...]
     about: dict[str, Any]
@@ -90,7 +90,7 @@ class Benchmark:
 
     @classmethod
     def read(cls, path: Path) -> "Benchmark":
-        """From the file that `save` wrote.
+        """Read the file that `save` wrote.
 
         Raises:
             SettingsError: it cannot be read, or is something else.
@@ -102,12 +102,12 @@ class Benchmark:
             raise SettingsError(f"{path}: expected a file that msrnn benchmark wrote ({error})") from error
 
     def save(self, path: Path) -> None:
-        """As JSON."""
+        """Write everything as JSON."""
         with written(path) as partial:
             partial.write_text(json.dumps({"about": self.about, "rows": [asdict(row) for row in self.rows]}, indent=1))
 
     def table(self) -> str:
-        """As Markdown."""
+        """Write the measurements as Markdown."""
         about = textwrap.wrap(", ".join(f"{name} {value}" for name, value in self.about.items()), 80)
         columns = [*KEYS, *(Column(name, form=f".{digits}f") for name, digits in NUMBERS.items())]
         rows = [(*row.key, *row.numbers) for row in self.rows]
@@ -129,7 +129,7 @@ class Benchmark:
             raise SettingsError(Setting("compare"), f": nothing in common; there are {', '.join(map(' '.join, there))}")
 
     def compared(self, before: "Benchmark", name: str) -> str:
-        """Each number divided by that of another benchmark, where both have it."""
+        """Divide each number by that of another benchmark, where both have it."""
         lines = [f"Divided by {name}:", ""]
         differ = [
             f"{key}: {value} here, {before.about.get(key)} there"
@@ -202,7 +202,7 @@ def measure(
 
 
 def work_of(workload: Workload, hidden: int) -> dict[str, Any]:
-    """What is computed, in words."""
+    """Describe the workload in words."""
     height, width = workload.size
     described = f"{workload.context} -> {workload.horizon} frames of {height}x{width}, batch {workload.batch}"
     return {"workload": described, "hidden channels": hidden}
@@ -234,7 +234,7 @@ class _Case:
         self.model.zero_grad()
 
     def measure_memory(self) -> None:
-        """By a GPU's allocator."""
+        """Measure memory by the GPU's allocator."""
         torch.autograd.backward(self._predict())  # libraries allocate workspaces the first time
         self.model.zero_grad()
         before = torch.cuda.memory_allocated(self.device)

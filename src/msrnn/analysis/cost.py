@@ -1,4 +1,4 @@
-"""What training a model costs, before it is run: parameters, arithmetic and memory, in closed form.
+"""The cost of training a model, before it is run: parameters, arithmetic and memory, in closed form.
 
 A layer at scale s has 1/s^2 of the pixels, so its arithmetic, the activations that autograd keeps and its state are
 1/s^2 of those of the same layer at full resolution (MS-RNN, arXiv 2206.03010). What one layer costs in one time step is
@@ -32,7 +32,7 @@ from msrnn.settings import Memory
 
 @dataclass(frozen=True)
 class Workload:
-    """What is computed: sequences of one batch, and how.
+    """The computation to cost: sequences of one batch, and the precision.
 
     `size` is height and width in pixels, `precision` one of "32", "64" and "bf16" (autocast).
     """
@@ -50,13 +50,13 @@ class Workload:
 
 
 class PartCost(NamedTuple):
-    """What embed, a layer or the head costs; bytes and FLOPs are those of one time step."""
+    """Cost of embed, a layer or the head; bytes and FLOPs are those of one time step."""
 
     name: str
     scale: int
     parameters: int
     flops: int
-    """Of the forward pass."""
+    """FLOPs of the forward pass."""
     activations: int
     """Bytes that autograd keeps with memory "keep"."""
     state: int
@@ -64,16 +64,16 @@ class PartCost(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What was counted while a model made a training step; bytes and FLOPs, weights and frames left out."""
+    """Counts of a model's training step: bytes and FLOPs, weights and frames left out."""
 
     saved: int
     """Left by the forward pass for the backward pass."""
     peak: int
     flops: int
     saved_by: Counter[str]
-    """By part of the model."""
+    """Bytes saved by each part of the model."""
     flops_by: Counter[str]
-    """Of the forward pass, by part of the model."""
+    """FLOPs of the forward pass, by part of the model."""
 
 
 class Cost:
@@ -91,7 +91,7 @@ class Cost:
         with FakeTensorMode():
             model = self._model("keep")
             self.parameters = sum(parameter.numel() for parameter in model.parameters())
-            """How many numbers are learnt."""
+            """Number of learnt weights."""
             self.weight_bytes = sum(parameter.nbytes for parameter in model.parameters())
             frames = _frames(model, workload, workload.steps + 1)
             self.input_bytes = frames.nbytes
@@ -178,7 +178,7 @@ class Cost:
         return self._traces[key]
 
     def _forecast_peak(self, model: Forecaster, frames: Tensor) -> int:
-        """Of one step in the middle of a forecast, its state and its output."""
+        """Most bytes alive in one step in the middle of a forecast, with its state and output."""
         meter = Meter()
         with meter, torch.no_grad(), autocast(self.workload.precision, frames.device.type):
             _, state = model.step(frames[:, 0])
@@ -272,7 +272,7 @@ def _frames(model: Forecaster, workload: Workload, length: int) -> Tensor:
 
 
 def autocast(precision: str, device: str) -> AbstractContextManager[object]:
-    """What computes in `precision`: bfloat16 by autocast, else as the weights are."""
+    """Compute in `precision`: bfloat16 by autocast, else the weights' own."""
     return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 

@@ -93,7 +93,7 @@ FORMULAS: dict[Any, Callable[..., int]] = {
         aten._scaled_dot_product_flash_attention_backward
     ],
 }
-"""Of what torch's counter does not know: warps, and attention on a CPU."""
+"""FLOPs that torch's counter does not know: warps, and attention on a CPU."""
 
 
 @contextmanager

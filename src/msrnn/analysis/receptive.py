@@ -1,4 +1,4 @@
-"""How far a network sees, in space and back in time: what its structure allows, and what its weights use."""
+"""Receptive fields in space and time: those that the structure allows, and those that the weights use."""
 
 import copy
 
@@ -51,7 +51,7 @@ def theoretical(model: Forecaster, steps: int, strip: int = 1024) -> NDArray[np.
 
 
 def _width(h: Tensor, scale: int) -> int:
-    """How many of the strip's pixels one pixel of `h` sees."""
+    """Count the strip's pixels that one pixel of `h` sees."""
     sees = h.isnan().any(dim=1).any(dim=1).cpu().numpy()
     if sees[:, 0].any() or sees[:, -1].any():
         return WHOLE

@@ -1,4 +1,4 @@
-"""What `msrnn analyze` says about a model before it is trained: a table, a document and a figure."""
+"""The result of `msrnn analyze`: a table, a document and a figure."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ from msrnn.tables import BYTES, FLOPS, Column, Table, format_bytes, scale_of
 
 SHARES = (0.5, 0.9)
 COLOURS = ("#8b919b", "#2f7fd0")
-"""Of the plain stack and of the pyramid."""
+"""Colours of the plain stack and of the pyramid."""
 WARNING = "#d0485a"
 
 
@@ -45,12 +45,12 @@ class Analysis:
 
     @property
     def cost(self) -> Cost:
-        """Of the model that was asked about."""
+        """Cost of the model that was asked about."""
         return self.costs[0]
 
     @property
     def measured(self) -> str:
-        """Of which weights effective receptive fields are: of a trained model alone, or of two fresh ones."""
+        """Name the weights of effective receptive fields: "trained" (one model) or "untrained" (both)."""
         return "trained" if any(influence is None for influence in self.influences) else "untrained"
 
     def document(self) -> dict[str, Any]:

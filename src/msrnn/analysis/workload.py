@@ -1,4 +1,4 @@
-"""What a training costs, from its settings."""
+"""Cost of a training, from its settings."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,14 +10,14 @@ from msrnn.settings import ModelSettings, RunSettings
 
 
 def workload_of(settings: RunSettings, sequence: Sequence[int], processes: int = 1) -> Workload:
-    """What each process computes at a time of sequences of shape (time, channel, y, x)."""
+    """Return what each process computes at a time, for sequences of shape (time, channel, y, x)."""
     height, width = sequence[-2:]
     batch = settings.batch_size // (settings.accumulate * processes)
     return Workload((height, width), settings.context, settings.horizon, batch, settings.precision)
 
 
 def cost_of(model: ModelSettings, channels: int, workload: Workload) -> Cost:
-    """Of all memory modes.
+    """Compute the cost in all memory modes.
 
     Raises:
         SettingsError: there is no such model.

@@ -1,4 +1,4 @@
-"""What a forecast has to beat, and earlier runs beside it."""
+"""Baselines that a forecast has to beat, and other runs."""
 
 import contextlib
 import io
@@ -24,9 +24,9 @@ class Forecast(NamedTuple):
     """Forecasts of the frames that are scored, (batch, lead, channel, y, x)."""
 
     frames: Tensor
-    """As the network sees them: [0, 1]."""
+    """Frames in [0, 1], as the network sees them."""
     values: Tensor
-    """In the units of the field."""
+    """Values in the field's units."""
 
 
 class Task(NamedTuple):
@@ -45,7 +45,7 @@ class Task(NamedTuple):
 
     @property
     def leads(self) -> list[int]:
-        """Of the frames that are forecast; those of the context have 0 and less."""
+        """Lead times of the forecast frames; frames of the context have 0 and less."""
         return [frame - self.context + 1 for frame in range(self.scored.start, self.scored.stop)]
 
 

@@ -45,14 +45,14 @@ LEAST_LPIPS = 32
 BATCH_NUMBERS = 20_000_000
 """Numbers in a batch, about."""
 BASELINES = {"persistence": PERSISTENCE, "constant": CONSTANT, "extrapolation": EXTRAPOLATION}
-"""What settings call them, and what tables do."""
+"""Names of baselines in settings, and in tables."""
 Batches = Iterator[tuple[Tensor, Tensor, Tensor]]
 """Values, the network's frames, and which pixels are valid."""
 
 
 @dataclass
 class Scoring:
-    """How forecasts are scored.
+    """Settings of an evaluation.
 
     Args:
         split: which sequences.

@@ -1,4 +1,4 @@
-"""What the trials of an experiment have found, as tables."""
+"""Results of an experiment's trials, as tables."""
 
 import math
 import re
@@ -32,7 +32,7 @@ class Difference(NamedTuple):
     value: float
     low: float
     high: float
-    """Of the interval; NaN: there is none."""
+    """Upper end of the interval; NaN if there is none."""
 
     def __str__(self) -> str:
         value, *bounds = _alike((self.value, self.low, self.high), (self.high - self.low) / 2)
@@ -41,7 +41,7 @@ class Difference(NamedTuple):
 
 
 def _alike(numbers: Sequence[float], spread: float) -> list[str]:
-    """With as many decimals as two digits of the spread take, without the zero before the point."""
+    """Write numbers with two digits of the spread, without the zero before the point."""
     if not 0 < spread < math.inf:
         return [short(number) for number in numbers]
     decimals = max(0, 1 - math.floor(math.log10(spread)))
@@ -57,13 +57,13 @@ class Entry:
     trials: list[Trial]
     evaluations: list[Evaluation]
     seconds: dict[int, float]
-    """Of each training, by seed."""
+    """Seconds of each training, by seed."""
     cost: Cost
     training_bytes: int
-    """With weights, Adam and a batch of frames."""
+    """Bytes of training, with weights, Adam and a batch of frames."""
 
     def values(self, score: Score) -> list[float]:
-        """Of each seed, over all leads."""
+        """List the score of each seed, over all leads."""
         return [evaluation.value(MODEL, score) for evaluation in self.evaluations]
 
     @property
@@ -72,12 +72,12 @@ class Entry:
         return {trial.seed: evaluation for trial, evaluation in zip(self.trials, self.evaluations, strict=True)}
 
     def mean_seconds(self, seeds: Collection[int]) -> float:
-        """Of the trainings with these seeds."""
+        """Average the duration of the trainings with these seeds."""
         return float(np.mean([self.seconds[seed] for seed in seeds]))
 
     @property
     def flops_per_sequence(self) -> float:
-        """Of the forward pass."""
+        """FLOPs of the forward pass over one sequence."""
         return self.cost.forward_flops / self.cost.workload.batch
 
 
@@ -87,7 +87,7 @@ class Results:
 
     plan: Plan
     entries: dict[tuple[str, str], Entry]
-    """By data and model."""
+    """Entries by data and model."""
 
     def of(self, data: str) -> list[Entry]:
         """The models that are done on these data, in the order of the table."""
@@ -100,12 +100,12 @@ class Results:
         return [score for name in SCORES if is_shown(name, "experiment") for score in shared if score.name == name]
 
     def other(self, entry: Entry) -> Entry | None:
-        """What a model is compared with, if that is done."""
+        """Find the entry that a model is compared with, if it is done."""
         return self.entries.get((entry.data, self.plan.against.get(entry.model, "")))
 
 
 def collect(plan: Plan) -> Results:
-    """What is done so far.
+    """Collect the trials that are done.
 
     Raises:
         SettingsError: a run directory is damaged, or trials cannot be compared.
@@ -122,7 +122,7 @@ def collect(plan: Plan) -> Results:
 
 
 def _check_comparable(entries: Mapping[tuple[str, str], Entry]) -> None:
-    """On the same data all must have been scored alike."""
+    """Check that all trials on the same data were scored alike."""
     first: dict[str, tuple[Trial, Evaluation]] = {}
     for entry in entries.values():
         for trial, evaluation in zip(entry.trials, entry.evaluations, strict=True):
@@ -137,7 +137,7 @@ def _check_comparable(entries: Mapping[tuple[str, str], Entry]) -> None:
 
 
 def difference(ours: Mapping[int, Evaluation], theirs: Mapping[int, Evaluation], score: Score) -> Difference | None:
-    """Of evaluations by seed, the mean over the seeds that both have; None, if there are none.
+    """Average the difference of two models over the seeds that both have; None, if there are none.
 
     The interval is of the mean that many seeds and many test sequences would have: Student's of the seeds and the
     bootstrap's of the sequences, put together as independent errors are. Of one seed it is the bootstrap's alone; with
@@ -187,7 +187,7 @@ def grids_of(results: Results, data: str) -> list[Table]:
 
 
 COSTS = ["parameters", "GFLOP", "memory, MiB", "training, min", "seeds"]
-"""Of a forward pass over one sequence; of training; on whatever machine it ran."""
+"""Headings of costs: a forward pass over one sequence, and training on whatever machine it ran."""
 
 
 def _groups(scores: Iterable[Score]) -> dict[str, list[Score]]:
@@ -259,7 +259,7 @@ def save_tables(results: Results, grids: Sequence[Table]) -> list[Path]:
 
 
 def _records(entry: Entry) -> Iterator[dict[str, object]]:
-    """Of each trial all numbers."""
+    """Yield all numbers of each trial."""
     for trial, evaluation in zip(entry.trials, entry.evaluations, strict=True):
         named = ((" ".join(str(part) for part in score if part is not None), score) for score in evaluation.scores)
         yield {

@@ -91,7 +91,7 @@ def _is_plain(entry: Entry) -> bool:
 
 
 def _colours(entries: Sequence[Entry]) -> dict[str, str]:
-    """Of each model, that of its cell."""
+    """Give each model the colour of its cell."""
     cells = {entry.model: MODELS[entry.trials[0].document["model"]["name"]].cell for entry in entries}
     kinds = list(dict.fromkeys(cells.values()))
     if len(kinds) == 1:  # variants of one cell

@@ -1,4 +1,4 @@
-"""What an experiment consists of: models x data x seeds, read from a YAML table."""
+"""The plan of an experiment: models x data x seeds, read from a YAML table."""
 
 import json
 import re
@@ -42,7 +42,7 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name the trial for people."""
         return f"{self.model} on {self.data}, seed {self.seed}"
 
     def beside(self, ending: str) -> Path:
@@ -56,13 +56,13 @@ class Plan:
 
     title: str
     trials: tuple[Trial, ...]
-    """In the order in which they are to be done."""
+    """Trials in the order in which they are run."""
     data: tuple[str, ...]
     models: tuple[str, ...]
     against: Mapping[str, str]
     """Which model each is compared with, for those that are."""
     folder: Path
-    """Of its tables and report."""
+    """Folder of the tables and the report."""
 
     def of(self, data: str, model: str) -> list[Trial]:
         """The trials of one row of the table."""

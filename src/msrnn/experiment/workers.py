@@ -113,7 +113,7 @@ class _Workers:
             process.send_signal(signal.SIGINT if at_once else signal.SIGTERM)  # after SIGTERM, SIGINT does not wait
 
     def do(self, trial: Trial) -> tuple[str, float]:
-        """What went wrong, or nothing, and how many seconds it took."""
+        """Return what went wrong, or "", and the seconds it took."""
         begins = "goes on" if trial.path.exists() else "begins"
         if not self.stopped_by:
             self.report(f"{trial.name}: {begins}, see {trial.beside('.log')}")

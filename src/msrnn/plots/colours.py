@@ -19,9 +19,9 @@ class ColourScale:
     bounds: np.ndarray = field(repr=False)
     """Rising: class k begins at the bound before it."""
     colours: tuple[Colour, ...]
-    """Of `len(bounds)` + 1 classes."""
+    """Colours of the `len(bounds)` + 1 classes."""
     legend: tuple[tuple[str, Colour], ...]
-    """From the smallest numbers to the largest."""
+    """Labels and colours, from the smallest numbers to the largest."""
 
     def classes(self, frames: np.ndarray) -> np.ndarray:
         """The class of each number, uint8; of a missing one, that after the last."""
@@ -40,7 +40,7 @@ class ColourScale:
 
 
 def _between(colours: tuple[Colour, ...], count: int) -> tuple[Colour, ...]:
-    """So many colours, evenly from the first to the last."""
+    """Interpolate `count` colours evenly from the first to the last."""
     places = np.linspace(0, len(colours) - 1, count)
     channels = [np.interp(places, np.arange(len(colours)), [colour[c] for colour in colours]) for c in range(3)]
     return tuple((int(r), int(g), int(b)) for r, g, b in np.round(np.stack(channels, axis=1)))
@@ -53,7 +53,7 @@ def _steps(units: str, bounds: tuple[float, ...], colours: tuple[Colour, ...], l
 def _shades(
     units: str, low: float, high: float, colours: tuple[Colour, ...], count: int, power: int = 1
 ) -> ColourScale:
-    """So many classes, of equal width, or, with a higher power, finer near 0."""
+    """Make `count` classes of equal width or, with a higher power, finer near 0."""
 
     def bent(places: np.ndarray) -> np.ndarray:
         curved: np.ndarray = np.sign(places) * np.abs(places) ** power

@@ -20,7 +20,7 @@ from msrnn.scores.results import CONSTANT, EXTRAPOLATION, MODEL, PERSISTENCE, Ev
 from msrnn.scores.table import direction
 
 RUN_COLOURS = ("#2f7fd0", "#e4762b", "#2ba36a", "#b653a8", "#a0772f", "#d0485a", "#5b6fd8", "#4aa3a8")
-"""In turn; they can be told apart on white and on black."""
+"""Colours of runs, in turn; they are distinct on white and on black."""
 BASELINE_STYLES: dict[str, dict[str, Any]] = {
     PERSISTENCE: {"color": "#8b919b", "linestyle": (0, (5, 2))},
     CONSTANT: {"color": "#a8a14a", "linestyle": (0, (1, 1.5))},
@@ -187,7 +187,7 @@ def label_lead_times(axes: Axes, evaluation: Evaluation, score: Score) -> None:
 
 
 def tidy(axes: Axes) -> None:
-    """As all figures here look."""
+    """Give axes the look of all figures here."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.tick_params(labelsize=8)

@@ -33,16 +33,16 @@ from msrnn.scores.results import COMPARABLE, MODEL, PERSISTENCE, Evaluation, res
 from msrnn.scores.table import is_shown
 
 LARGEST_BYTES = 14_000_000
-"""Of the page; pictures are shrunk until it fits."""
+"""Largest size of the page; pictures are shrunk until it fits."""
 LARGEST_EDGE = 384
-"""Of a picture in pixels, to begin with."""
+"""Edge of a picture in pixels, before any shrinking."""
 Group = dict[str, Evaluation]
 """Runs whose scores can stand side by side."""
 
 
 @dataclass
 class Run:
-    """What a page says of a run."""
+    """A run as the page shows it."""
 
     name: str
     settings: dict[str, Any]
@@ -125,7 +125,7 @@ def _open(name: str, path: Path, device: str) -> Run:
 
 
 def _metrics(directory: RunDirectory) -> list[dict[str, float]]:
-    """What was logged; a line that was cut off is left out."""
+    """Read what was logged; a line that was cut off is left out."""
     found = []
     lines = directory.metrics_file.read_text().splitlines() if directory.metrics_file.is_file() else []
     for line in lines:
@@ -257,7 +257,7 @@ class _Page:
 
 
 def _lead_names(protocol: Mapping[str, Any]) -> list[str]:
-    """Of all frames of a sequence, as the slider says them."""
+    """Name the lead times of all frames of a sequence, for the slider."""
     step = protocol["step_minutes"]
     leads = range(1 - protocol["context"], protocol["horizon"] + 1)
     return [f"{lead * step:+g} min" if step else f"{lead:+d}" for lead in leads]
@@ -270,7 +270,7 @@ def _ranking(evaluation: Evaluation) -> Score:
 
 
 def _summary(group: Group) -> list[str]:
-    """What the scores say, in a sentence for each run."""
+    """Sum the scores up in a sentence for each run."""
     lines = []
     for name, evaluation in group.items():
         if PERSISTENCE not in evaluation.models:

@@ -1,4 +1,4 @@
-"""What all scores have in common: sums first, scores last."""
+"""The base of all scores: sums first, scores last."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class SummedScores(Metric):
     full_state_update = False
     higher_is_better = None
     exact: torch.dtype = torch.float64
-    """Of the sums."""
+    """Type of the sums."""
     sums: Tensor
     """(statistic, lead)"""
     resampled: Tensor
@@ -112,7 +112,7 @@ class SummedScores(Metric):
         return self.scores(self.sums)
 
     def per_lead(self) -> dict[Score, Tensor]:
-        """As `compute`, (lead,) for a single lead time too."""
+        """Compute each score, (lead,) even for a single lead time."""
         with self.sync_context():
             return self.scores(self.sums)
 
@@ -143,7 +143,7 @@ class SummedScores(Metric):
 
 
 def scoring_device(device: torch.device) -> torch.device:
-    """Where scores are computed: on `device`, unless it has no float64."""
+    """Return the device that computes scores: `device`, or the CPU if it has no float64."""
     return torch.device("cpu") if device.type == "mps" else device
 
 

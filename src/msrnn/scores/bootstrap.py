@@ -16,18 +16,18 @@ from msrnn.randomness import generator
 RESAMPLES = 1000
 LEVEL = 0.95
 LEAST_BLOCKS = 10
-"""Of fewer no interval is made: it would be too narrow."""
+"""Fewest blocks for an interval; with fewer it would be too narrow."""
 SEED = 0
 
 
 def block_weights(blocks: Sequence[int], resamples: int = RESAMPLES) -> Tensor:
-    """How often each resample holds each of these blocks, (block, resample) float64."""
+    """Draw how often each resample holds each of these blocks, (block, resample) float64."""
     draws = [generator(SEED, "bootstrap", block % 2**64).poisson(1, resamples) for block in blocks]
     return torch.from_numpy(np.array(draws, np.float64).reshape(len(draws), resamples))
 
 
 def interval(resampled: Tensor, blocks: int) -> tuple[Tensor, Tensor]:
-    """Where the middle 95 % of resamples (resample, ...) lie: low and high, (...); NaN for too few blocks."""
+    """Bound the middle 95 % of resamples (resample, ...): low and high, (...); NaN for too few blocks."""
     if blocks < LEAST_BLOCKS:
         nothing = torch.full(resampled.shape[1:], torch.nan, dtype=resampled.dtype)
         return nothing, nothing

@@ -13,7 +13,7 @@ from msrnn.units import ZR, rain_weights
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 LARGEST_PSNR = 100.0
-"""Of a frame without error, whose PSNR would be infinite, and with it every mean."""
+"""PSNR in dB of a frame without error; infinity would make every mean infinite."""
 
 
 class PixelErrors(SummedScores):

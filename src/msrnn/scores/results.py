@@ -21,12 +21,12 @@ from msrnn.tables import Column, Table
 MODEL, PERSISTENCE, CONSTANT, EXTRAPOLATION = "model", "persistence", "best constant image", "extrapolation"
 SHORT = {MODEL: "model", PERSISTENCE: "pers.", CONSTANT: "const", EXTRAPOLATION: "extr."}
 ALL = "all"
-"""In the place of a lead time: all of them together."""
+"""Stands for a lead time where all are taken together."""
 COMPARABLE = {
     "name": "protocols", "normalisation": "normalisations", "step_minutes": "time steps", "context": "contexts",
     "horizon": "horizons", "fingerprint": "test sequences",
 }  # fmt: skip
-"""What runs must share for their scores to stand side by side, and what it is called."""
+"""Entries of the protocol that comparable runs share, and the word for each."""
 WIDTH, OTHERS = 80, 4
 """Columns of a table, and so many models beside the first there is room for."""
 
@@ -43,7 +43,7 @@ class ScoreRow(NamedTuple):
     """1 is the first frame after the context; "all": all together."""
     value: float
     low: float
-    """Of the interval that holds 95 % of the bootstrap's resamples; NaN: there is none."""
+    """Lower end of the interval that holds 95 % of the bootstrap's resamples; NaN if there is none."""
     high: float
     n: int
     """Sequences."""
@@ -56,11 +56,11 @@ class Evaluation:
     """Scores of a model and of its baselines on the same sequences."""
 
     protocol: dict[str, Any]
-    """What was scored, and how."""
+    """The data and how they were scored."""
     models: list[str]
     rows: list[ScoreRow]
     notes: list[str] = field(default_factory=list)
-    """What a reader should know, in sentences."""
+    """Sentences that a reader should know."""
     sequences: list[tuple[str, float]] = field(default_factory=list)
     """Each sequence's title, and the model's score on it that `protocol["ranked_by"]` names."""
     resamples: dict[str, np.ndarray] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Evaluation:
         self._rows = {row[:5]: row for row in self.rows}
 
     def row(self, model: str, score: Score | str, lead: int | str = ALL) -> ScoreRow:
-        """A row by what it is of."""
+        """Find the row of a model, a score and a lead time."""
         return self._rows[(model, *(Score(score) if isinstance(score, str) else score), lead)]
 
     def value(self, model: str, score: Score | str, lead: int | str = ALL) -> float:
@@ -196,7 +196,7 @@ class Evaluation:
 
     @classmethod
     def load(cls, path: Path) -> "Evaluation":
-        """What `save` wrote.
+        """Read the files that `save` wrote.
 
         Raises:
             SettingsError: it is not there, or damaged.
@@ -221,7 +221,7 @@ def _chunks(items: Sequence[str], count: int) -> list[Sequence[str]]:
 
 
 def resample_key(model: str, score: Score) -> str:
-    """Of `Evaluation.resamples`."""
+    """Make a key of `Evaluation.resamples`."""
     return " ".join("-" if part is None else str(part) for part in (*score, model))
 
 

@@ -39,7 +39,7 @@ class ScoreInfo:
 
     @property
     def direction(self) -> str:
-        """In words: "lower is better", "higher is better" or ""."""
+        """Describe what is better: "lower is better", "higher is better" or ""."""
         return {True: "higher is better", False: "lower is better", None: ""}[self.higher_is_better]
 
 
@@ -80,7 +80,7 @@ SCORES: dict[str, ScoreInfo] = {
 
 
 def is_shown(name: str, place: Place) -> bool:
-    """Whether a score is shown in a place."""
+    """Tell whether a score is shown in a place."""
     return name in SCORES and place in SCORES[name].shown
 
 
