@@ -14,6 +14,10 @@ VAGUE_STILL = {("data/field.py", "said")}
 ENDING = re.compile(r"(ations?|ions?|ings?|ers?|ors?|ments?|eds?|es|s|e)$")
 
 
+DANGLING = re.compile(r"(Of|What|That|So many|By|As) ")
+PLAIN = ("scores/", "evaluation/", "analysis/", "plots/", "report/", "experiment/", "tables.py")
+
+
 def definitions(*kinds):
     for name, module in MODULES.items():
         for node in ast.walk(module):
@@ -51,3 +55,12 @@ def test_no_two_neighbours_are_told_apart_by_an_ending_alone():
         for name in names:
             alike[stem(name)].append(name)
         assert not {root: same for root, same in alike.items() if len(same) > 1}, folder
+
+
+def test_docstrings_begin_with_a_verb_or_their_subject():
+    found = []
+    for name, module in MODULES.items():
+        texts = [node.value for node in ast.walk(module) if isinstance(node, ast.Expr)]
+        docs = [text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str)]
+        found += [(name, doc) for doc in docs if name.startswith(PLAIN) and DANGLING.match(doc)]
+    assert not found

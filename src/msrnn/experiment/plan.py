@@ -143,7 +143,7 @@ def frames_of(settings: RunSettings) -> torch.Size:
 
 
 def training_bytes(cost: Cost, model: ModelSettings) -> int:
-    """What a training holds; with memory auto, if all activations are held, on whatever machine."""
+    """Return the bytes that a training holds; with memory auto, those of keeping all activations."""
     return cost.training_bytes("keep" if model.memory == "auto" else model.memory)
 
 
@@ -294,7 +294,7 @@ def _checked(table: Path, what: str, document: Document) -> RunSettings:
 
 
 def _check_files(table: Path, place: str, data: DataSettings) -> None:
-    """That there are any; what is wrong with them, training says."""
+    """Check that there are any; training reports what is wrong with them."""
     if data.name != "moving-mnist":
         try:
             files_at(Path(data.path or data.name))
