@@ -7,7 +7,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers.models import frames
-from msrnn.nn.ops.attention import _attend, _attend_backward, local_attention
+from msrnn.nn.ops.attention import attend, attend_backward, local_attention
 
 
 def unfolded(query, key, value, window):
@@ -75,13 +75,13 @@ def test_peak_memory_does_not_depend_on_the_window():
 
 def test_flops_are_those_of_its_products_of_matrices():
     query, key, value = (frames(2, 3, 20, 35, seed=seed) for seed in range(3))
-    with FlopCounterMode(display=False) as inside:
-        result, log_sum = _attend._init_fn(query, key, value, 7)
-    with FlopCounterMode(display=False) as told:
+    with FlopCounterMode(display=False) as plain:
+        result, log_sum = attend(query, key, value, 7)
+    with FlopCounterMode(display=False) as counted:
         local_attention(query, key, value, 7)
-    assert told.get_total_flops() == inside.get_total_flops() > 0
-    with FlopCounterMode(display=False) as inside:
-        _attend_backward._init_fn(result, query, key, value, result, log_sum, 7)
-    with FlopCounterMode(display=False) as told:
+    assert counted.get_total_flops() == plain.get_total_flops() > 0
+    with FlopCounterMode(display=False) as plain:
+        attend_backward(result, query, key, value, result, log_sum, 7)
+    with FlopCounterMode(display=False) as counted:
         torch.ops.msrnn.local_attention_backward(result, query, key, value, result, log_sum, 7)
-    assert told.get_total_flops() == inside.get_total_flops() > 0
+    assert counted.get_total_flops() == plain.get_total_flops() > 0

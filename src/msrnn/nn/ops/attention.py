@@ -1,4 +1,4 @@
-"""Attention of every pixel to the window around it, for PrecipLSTM, without ever holding window x pixels numbers."""
+"""Attention of every pixel to the window around it, for PrecipLSTM, in little memory."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -9,34 +9,40 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 TILE = 16
-"""Edge of the square of queries that is worked on at a time, in pixels."""
+"""Edge of a tile in pixels: the queries of one tile are computed at a time."""
 
 
 def local_attention(query: Tensor, key: Tensor, value: Tensor, window: int) -> Tensor:
-    """Softmax attention of each pixel p to the offsets -(w // 2) ... w - 1 - w // 2 in both directions.
+    """Compute softmax attention of each pixel p to the offsets -(w // 2) ... w - 1 - w // 2 in both directions.
 
-    Logits are q(p) . k(p + offset), not scaled. Offsets outside the frame take part with logit 0 and value 0. All
-    tensors are (batch, channel, y, x). Logits exist for one tile of queries at a time, forward and backward: memory
-    beyond inputs and outputs grows neither with the frame nor, beyond one tile, with the window. `window` is at least
-    1; there are first derivatives only.
+    Logits are q(p) . k(p + offset), not scaled. Offsets outside the frame count with logit 0 and value 0. Logits exist
+    for one tile of queries at a time, forward and backward: beyond inputs and outputs, a larger frame takes no more
+    memory, and a larger window only as much as one tile needs. There are first derivatives only.
+
+    Args:
+        query, key, value: (batch, channel, y, x).
+        window: w, the edge of the window in pixels, at least 1.
+
+    Returns:
+        (batch, channel, y, x).
     """
     result: Tensor = _attend(query, key, value, window)[0]
     return result
 
 
 class _Tile(NamedTuple):
-    """A rectangle of queries, the rectangle of in-frame keys in reach of any, and which reaches which."""
+    """Rectangle of queries, and the rectangle of keys in the frame that any of them reaches."""
 
     queries: tuple[slice, slice]
     keys: tuple[slice, slice]
     reach: Tensor
-    """(queries, keys) bool"""
+    """(queries, keys) bool: which query reaches which key."""
     outside: Tensor
-    """(queries, 1): how many of its offsets lie outside the frame"""
+    """(queries, 1): number of a query's offsets that lie outside the frame."""
 
 
 class _Span(NamedTuple):
-    """A tile's queries along one axis, start to stop, and the keys in reach of any, first to last."""
+    """Extent of a tile along one axis: its queries, start to stop, and the keys that they reach, first to last."""
 
     start: int
     stop: int
@@ -70,25 +76,28 @@ def _tiles(height: int, width: int, window: int, like: Tensor) -> Iterator[_Tile
 
 
 def _cut(x: Tensor, area: tuple[slice, slice], dtype: torch.dtype) -> Tensor:
-    """(batch, pixel, channel) of a rectangle of a (batch, channel, y, x)."""
+    """Cut a rectangle out of x, (batch, channel, y, x); the result is (batch, pixel, channel)."""
     return x[:, :, *area].flatten(2).transpose(1, 2).to(dtype)
 
 
 def _paste(x: Tensor, area: tuple[slice, slice], part: Tensor) -> None:
-    """Add (batch, pixel, channel) to that rectangle of `x`."""
+    """Add `part`, (batch, pixel, channel), to a rectangle of x, (batch, channel, y, x)."""
     target = x[:, :, *area]
     target += part.transpose(1, 2).reshape(target.shape)
 
 
 def _full_precision(like: Tensor) -> AbstractContextManager[None]:
-    """No autocast, where the device has one."""
+    """Return a context without autocast."""
     device = like.device.type
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
-@torch.library.custom_op("msrnn::local_attention", mutates_args=())
-def _attend(query: Tensor, key: Tensor, value: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """The result, and one number per query: the log of its softmax's denominator."""
+def attend(query: Tensor, key: Tensor, value: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """Compute `local_attention` tile by tile, without autograd.
+
+    Returns:
+        The attention, and the log of each query's softmax denominator, (batch, 1, y, x).
+    """
     dtype = torch.promote_types(query.dtype, torch.float32)  # unscaled logits are too large for bfloat16
     result = torch.zeros_like(query)
     log_sum = _one_channel(query)
@@ -96,18 +105,17 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, window: int) -> tuple[Ten
         for tile in _tiles(query.shape[2], query.shape[3], window, log_sum):
             q, k, v = (_cut(x, a, dtype) for x, a in ((query, tile.queries), (key, tile.keys), (value, tile.keys)))
             logits = (q @ k.transpose(1, 2)).masked_fill_(~tile.reach, -torch.inf)
-            # The offsets outside the frame as one more key: logit 0 as often as they are many, value 0.
+            # The offsets outside the frame as one more key of value 0, with logit 0 once for each of them.
             normaliser = torch.logaddexp(logits.logsumexp(dim=2, keepdim=True), tile.outside.log())
             _paste(result, tile.queries, (torch.exp_(logits.sub_(normaliser)) @ v).to(result.dtype))
             log_sum[:, :, *tile.queries] = normaliser.transpose(1, 2).reshape(log_sum[:, :, *tile.queries].shape)
     return result, log_sum
 
 
-@torch.library.custom_op("msrnn::local_attention_backward", mutates_args=())
-def _attend_backward(
+def attend_backward(
     grad: Tensor, query: Tensor, key: Tensor, value: Tensor, result: Tensor, log_sum: Tensor, window: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of query, key and value; the logits are computed again."""
+    """Compute the gradients of query, key and value; the logits are computed again."""
     dtype = log_sum.dtype
     grads = [torch.zeros_like(x, dtype=dtype) for x in (query, key, value)]
     # sum over keys of p dp, which the softmax's derivative subtracts, is result . grad
@@ -126,6 +134,10 @@ def _attend_backward(
     return d_query, d_key, d_value
 
 
+_attend = torch.library.custom_op("msrnn::local_attention", mutates_args=())(attend)
+_attend_backward = torch.library.custom_op("msrnn::local_attention_backward", mutates_args=())(attend_backward)
+
+
 def _one_channel(like: Tensor) -> Tensor:
     batch, _, height, width = like.shape
     return like.new_empty(batch, 1, height, width, dtype=torch.promote_types(like.dtype, torch.float32))
@@ -141,7 +153,7 @@ def _(grad: Tensor, query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> tu
     return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
 
 
-def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int], output: tuple[Tensor, Tensor]) -> None:
+def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int], output: tuple[Tensor, Tensor]) -> None:
     *tensors, ctx.window = inputs
     ctx.mark_non_differentiable(output[1])
     ctx.save_for_backward(*tensors, *output)
@@ -151,11 +163,11 @@ def _differentiate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, T
     return *_attend_backward(grad, *ctx.saved_tensors, ctx.window), None
 
 
-_attend.register_autograd(_differentiate, setup_context=_keep)
+_attend.register_autograd(_differentiate, setup_context=_save)
 
 
 def _products(shape: torch.Size, window: int) -> int:
-    """Multiplications where queries of that shape meet their tiles' keys once."""
+    """Count the multiplications of one product of all queries, of that shape, with the keys of their tiles."""
     batch, channels, height, width = shape
     rows, columns = (
         sum((span.stop - span.start) * (span.last - span.first) for span in _spans(size, window))
