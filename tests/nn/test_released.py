@@ -12,7 +12,9 @@ from safetensors.torch import load_file, save_file
 import msrnn
 from helpers.models import folder, frames, tiny_model
 from helpers.parity import VECTORS, compare, load, named, read_vectors
+from msrnn.nn.cells.trajgru import TrajGRU
 from msrnn.nn.models import MODELS
+from msrnn.nn.released import RELEASED, Released, released_row
 from msrnn.training.losses import paper
 
 OURS = Path(__file__).parents[1] / "vectors"
@@ -68,7 +70,7 @@ def own_numbers(name):
 
 
 def test_our_own_numbers(name):
-    """Written by `python tests/test_reference.py` with a version that agreed with the released code's vectors."""
+    """Written by `python tests/nn/test_released.py` with a version that agreed with the released code's vectors."""
     expected = load_file(OURS / f"{name}.safetensors")
     torch.testing.assert_close(own_numbers(name), expected, rtol=1e-4, atol=1e-5)
 
@@ -165,6 +167,23 @@ def test_corrected_operators_warn_once(released):
     with pytest.warns(UserWarning, match=r"corrected.*differ from those of the released code") as caught:
         msrnn.from_reference(weights, released.lower())
     assert len(caught) == 1
+
+
+class Own(msrnn.Cell):
+    states = 1
+
+    def forward(self, x, state):
+        return msrnn.Step(x, (x,))
+
+
+class Variant(TrajGRU):
+    pass
+
+
+def test_a_cell_without_a_row_has_that_of_its_base():
+    assert released_row(Variant) is RELEASED[TrajGRU]
+    assert released_row(Own) == Released()
+    assert Released().name("_conv_x.weight") == "conv_x.weight"
 
 
 if __name__ == "__main__":
