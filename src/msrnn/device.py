@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Device to compute on, and its free memory."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from msrnn.errors import Setting, SettingsError
 
 
 def find_device(name: str) -> torch.device:
-    """The device of that name; "auto" is an accelerator if there is one, else the CPU.
+    """Return the device of that name; "auto" is an accelerator if there is one, else the CPU.
 
     Raises:
         SettingsError: this machine has no such device.
@@ -29,31 +29,32 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def lay_out(model: nn.Module, device: torch.device) -> None:
-    """Lay the weights out as convolutions on that device want them; they need not be there yet."""
+def set_memory_format(model: nn.Module, device: torch.device) -> None:
+    """Set the memory format that `device`'s convolutions prefer; the model may still be elsewhere."""
     if device.type == "cuda":
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 HEADROOM = {"cpu": 1.5}
 HEADROOM_ELSEWHERE = 1.15
-"""A computation needs so many times what its tensors take: libraries have scratch memory, heaps keep what was freed."""
+"""Memory that a computation needs, as a multiple of its tensors' size: libraries use scratch memory, and heaps keep
+freed memory."""
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that the tensors of a computation on the device may take now; None, if the system does not say."""
+    """Return the bytes that a computation's tensors may take on the device now; None if the system does not tell."""
     if device.type == "cuda":
         free: int | None = torch.cuda.mem_get_info(device)[0]
     elif device.type == "mps":
         free = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     else:
-        limits = [_available(), *_control_groups()]
+        limits = [_available_memory(), *control_group_limits()]
         free = min((limit for limit in limits if limit is not None), default=None)
     return None if free is None else int(free / HEADROOM.get(device.type, HEADROOM_ELSEWHERE))
 
 
-def _available() -> int | None:
-    """Of the machine: what is free or could be freed, else all there is."""
+def _available_memory() -> int | None:
+    """Return the machine's bytes that are free or can be freed, else all its bytes; None if unknown."""
     try:
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         return 1024 * int(lines["MemAvailable"].split()[0])
@@ -65,10 +66,12 @@ def _available() -> int | None:
         return None
 
 
-def _control_groups(own: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
-    """What Linux's control groups of this process, those of a container or a job, may still take.
+def control_group_limits(
+    own: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")
+) -> Iterator[int]:
+    """Yield the bytes that each of the process's Linux control groups (of a container or a job) may still take.
 
-    Files that were read stay in memory as long as nobody wants it: they do not count.
+    Cached files do not count: the system drops them when memory is needed.
     """
     names = (
         ("memory.max", "memory.current", "inactive_file"),

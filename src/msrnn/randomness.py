@@ -1,4 +1,4 @@
-"""Random draws that depend on nothing but what they are for."""
+"""Random draws that depend on their purpose only, not on earlier draws."""
 
 import zlib
 
@@ -6,8 +6,8 @@ import numpy as np
 
 
 def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
-    """A generator that is a function of (seed, purpose, indices), e.g. of the step and the global sample index.
+    """Return a generator that is a function of (seed, purpose, indices), e.g. of the step and the global sample index.
 
-    No draw depends on what was drawn before it: rank, worker and resume never matter.
+    No draw depends on earlier draws: rank, worker and resuming never matter.
     """
     return np.random.default_rng((seed, zlib.crc32(purpose.encode()), len(indices), *indices))

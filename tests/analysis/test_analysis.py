@@ -19,7 +19,7 @@ from msrnn.analysis.cost import Cost, Workload, autocast, fastest_that_fits, fol
 from msrnn.analysis.counting import FORMULAS, Meter
 from msrnn.analysis.receptive import WHOLE, effective, theoretical, width_of_share
 from msrnn.cli import main
-from msrnn.device import _control_groups, free_memory
+from msrnn.device import control_group_limits, free_memory
 from msrnn.errors import join
 from msrnn.nn.models import MODELS, PYRAMID, counterpart
 from msrnn.nn.recompute import MODES
@@ -202,7 +202,7 @@ def test_state_is_carried_in_lower_precision_unless_told():
             _, state = model.step(x[:, 0])
             errors[half] = (model.forecast(x, horizon=4) - expected).abs().mean()
         wanted = torch.bfloat16 if half else torch.float32
-        assert {c.dtype for _, c in state.layers} == {state.memory.dtype} == {wanted}
+        assert {c.dtype for _, c in state.layers} == {state.m.dtype} == {wanted}
     assert 0 < errors[False] < errors[True]
 
 
@@ -215,7 +215,7 @@ def test_every_cell_carries_its_state_in_full_precision(name):
     (predictions.square().sum() + auxiliary).backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
     memories = [tensor for _, *others in state.layers for tensor in others]  # all but h, which the gates give
-    memories += [] if state.memory is None else [state.memory]
+    memories += [] if state.m is None else [state.m]
     frames_before = sum("preciplstm" in name for _ in state.layers)  # PrecipLSTM's previous input is no memory
     assert sum(memory.dtype != torch.float32 for memory in memories) == frames_before
 
@@ -263,9 +263,9 @@ def test_what_a_control_group_leaves(tmp_path):
     own = tmp_path / "own"
     for line in ("0::/job", "5:memory:/job", "0::/elsewhere/job"):
         own.write_text(f"1:name=systemd:/\n{line}\n")
-        limits = list(_control_groups(own, tmp_path))
+        limits = list(control_group_limits(own, tmp_path))
         assert min(limits, default=None) == (None if "elsewhere" in line else 5000 - 3000 + 700)
-    assert list(_control_groups(tmp_path / "none", tmp_path)) == []
+    assert list(control_group_limits(tmp_path / "none", tmp_path)) == []
     assert free_memory(torch.device("cpu")) > 2**20
 
 

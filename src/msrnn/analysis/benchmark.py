@@ -16,7 +16,7 @@ from torch import Tensor
 
 from msrnn.analysis.cost import Cost, Workload, autocast, follow
 from msrnn.atomic import written
-from msrnn.device import lay_out
+from msrnn.device import set_memory_format
 from msrnn.errors import Setting, SettingsError
 from msrnn.nn.forecaster import Forecaster
 from msrnn.tables import Column, Table
@@ -181,7 +181,7 @@ def measure(
             model.to(device)
             if precision == "64":
                 model.double()
-            lay_out(model, device)
+            set_memory_format(model, device)
             cases += [(name, mode, precision, _Case(model, mode, work, cost, device)) for mode in modes]
     if device.type != "cuda":
         for *_, case in cases:

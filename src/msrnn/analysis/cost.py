@@ -26,7 +26,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from msrnn.analysis.counting import Meter, owners
 from msrnn.errors import Part, Setting
 from msrnn.nn.forecaster import Forecaster
-from msrnn.nn.recompute import MODES, stretch_of
+from msrnn.nn.recompute import MODES, stretch_length
 from msrnn.settings import Memory
 
 
@@ -136,7 +136,7 @@ class Cost:
         steps = self.workload.steps
         if memory != "sqrt":
             return self._peak(memory, steps)
-        stretch = stretch_of(steps)
+        stretch = stretch_length(steps)
         outputs = (steps - stretch) * self._frame_bytes
         return outputs + (self._stretches - 1) * self._carried + self._peak("step", stretch)
 
@@ -148,7 +148,7 @@ class Cost:
     @property
     def _stretches(self) -> int:
         """Into how many `sqrt` divides the steps."""
-        return math.ceil(self.workload.steps / stretch_of(self.workload.steps))
+        return math.ceil(self.workload.steps / stretch_length(self.workload.steps))
 
     @property
     def _carried(self) -> int:

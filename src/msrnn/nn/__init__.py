@@ -1,1 +1,1 @@
-"""The networks: cells, pyramid, roll-out, memory modes. Runs with torch and numpy alone."""
+"""The networks: cells, pyramid, roll-out, memory modes. They run with torch and numpy alone."""

@@ -1,4 +1,4 @@
-"""Frames in, frames out: embed -> pyramid -> head, rolled out over time."""
+"""The forecaster: embed -> pyramid -> head, from frames to frames, rolled out over time."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,21 +14,21 @@ from msrnn.nn.ops.convolution import compute_dtype
 from msrnn.nn.pyramid import Pyramid, PyramidState
 
 Carry = tuple[Tensor | None, Tensor | None, PyramidState | None]
-"""The model's own last output, the other channels it holds, its state."""
+"""Last output of the model, the other channels that it keeps, and its state."""
 Advance = tuple[Carry, tuple[Tensor, Tensor]]  # named here: torch.compile cannot follow a subscript inside a function
 
 
 class Forecaster(nn.Module):
-    """A recurrent network that predicts the next frame from a frame and a state (MS-RNN, arXiv 2206.03010).
+    """Recurrent network that predicts the next frame from a frame and a state (MS-RNN, arXiv 2206.03010).
 
-    `create_model` builds it and says what its settings are.
+    `create_model` builds it and explains its settings.
 
-    Frames are (batch, channel, y, x), sequences (batch, time, channel, y, x), floating point, in [0, 1]. Any height and
-    width: what does not fit the pyramid is padded by repeating the last row and column, and cropped back, in every
-    step.
+    Frames are (batch, channel, y, x), sequences (batch, time, channel, y, x), floating point, in [0, 1]. Height
+    and width are free: every step pads a frame that does not fit the pyramid, by repeating the last row and column, and
+    crops its output.
 
-    With fewer output than input channels, outputs are the first `out_channels` inputs; the other channels keep their
-    last context value after the context.
+    With fewer output than input channels, outputs are the first `out_channels` inputs; after the context
+    the other channels keep their last value.
     """
 
     def __init__(
@@ -73,12 +73,15 @@ class Forecaster(nn.Module):
         self.head = nn.Conv2d(hidden_channels, out_channels, 1)
         self.memory = memory
         self.half_state = half_state
-        """Whether memories are carried in autocast's lower precision; if not, as precisely as the weights are."""
+        """True to carry states in autocast's lower precision, False to carry them as precisely as the weights."""
         self._compiled: Callable[[Tensor, PyramidState], tuple[Tensor, PyramidState, Tensor]] | None = None
 
     @property
     def memory(self) -> str:
-        """What training holds in memory: "keep" all activations, the state of each "step", or of about "sqrt"(T)."""
+        """Memory mode of training: "keep" all activations, or the state of each "step", or of about "sqrt"(T) steps.
+
+        Setting another name raises a ValueError.
+        """
         return self._memory
 
     @memory.setter
@@ -88,25 +91,25 @@ class Forecaster(nn.Module):
         self._memory = mode
 
     def compile(self, *arguments: Any, **options: Any) -> None:
-        """Compile the time step in place with `torch.compile`, whose options are taken."""
+        """Compile the time step in place; arguments are those of `torch.compile`."""
         self._compiled = torch.compile(self._time_step, *arguments, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        return state | {"_compiled": None}  # as torch has it: a copy is not compiled
+        return state | {"_compiled": None}  # as in torch: a copy is not compiled
 
     def forward(self, frames: Tensor, context: int, truth_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Predict each frame from those before it.
 
         Args:
             frames: (batch, T, in_channels, y, x).
-            context: frame t is fed for t < context, the model's own output afterwards.
-            truth_mask: (batch, T - 1) bool; if given, it alone decides which frames are fed, in the context too
-                (column 0 counts as True). Frames that are not fed are never read.
+            context: number of frames fed; after them the model is fed its own output.
+            truth_mask: (batch, T - 1) bool; if given, it alone selects the frames that are fed, in the context too
+                (column 0 counts as True). Other frames are never read.
 
         Returns:
-            Predictions (batch, T - 1, out_channels, y, x), entry t predicting frame t + 1; and the model's auxiliary
-            loss, its weight included, zero for models without one.
+            Predictions (batch, T - 1, out_channels, y, x), of which entry t predicts frame t + 1; and the auxiliary
+            loss, a scalar with its weight included, zero for models without one.
 
         Raises:
             ValueError: shapes or `context` do not fit.
@@ -125,11 +128,11 @@ class Forecaster(nn.Module):
 
     @torch.no_grad()
     def forecast(self, frames: Tensor, horizon: int) -> Tensor:
-        """The next `horizon` frames after those given, without gradients.
+        """Predict the next `horizon` frames, without gradients.
 
         Args:
             frames: (batch, T, in_channels, y, x), the context.
-            horizon: how many frames to predict.
+            horizon: number of frames to predict.
 
         Returns:
             (batch, horizon, out_channels, y, x).
@@ -145,10 +148,17 @@ class Forecaster(nn.Module):
         return torch.stack(predictions[context - 1 :], dim=1)
 
     def step(self, frame: Tensor, state: PyramidState | None = None) -> tuple[Tensor, PyramidState]:
-        """One frame (batch, in_channels, y, x) in; the next (batch, out_channels, y, x) and a state to go on with out.
+        """Predict the next frame from one frame and the state.
 
-        Feeding frames one by one, then each output, equals `forecast`. Differentiable like `forward`, so that without
-        `torch.no_grad()` the state holds the activations of all steps before.
+        Feeding frames one by one, then each output, equals `forecast`. A step is differentiable as `forward` is:
+        without `torch.no_grad()` the state holds the activations of all earlier steps.
+
+        Args:
+            frame: (batch, in_channels, y, x).
+            state: the state that the last step returned; None before the first frame.
+
+        Returns:
+            The next frame, (batch, out_channels, y, x), and the next state.
 
         Raises:
             ValueError: shapes do not fit, or `state` is another model's or comes from frames of another (padded) shape.
@@ -166,7 +176,7 @@ class Forecaster(nn.Module):
     def _roll_out(
         self, frames: Tensor, context: int, steps: int, truth_mask: Tensor | None = None
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Predictions and auxiliary terms of `steps` steps."""
+        """Return the predictions and the auxiliary terms of `steps` steps."""
         outputs = self.out_channels
 
         def body(carry: Carry, t: int) -> Advance:
@@ -187,39 +197,40 @@ class Forecaster(nn.Module):
             return (own, held, state), (own, auxiliary)
 
         if self._compiled and frames.is_cuda:
-            # with CUDA graphs: what earlier roll-outs gave may be overwritten
+            # with CUDA graphs: outputs of earlier roll-outs may be overwritten
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         start: Carry = (None, None, None)
         results = recompute.scan(body, start, steps, self.memory)
         return [own for own, _ in results], [auxiliary for _, auxiliary in results]
 
     def _advance(self, frame: Tensor, state: PyramidState | None) -> tuple[Tensor, PyramidState, Tensor]:
-        """Next frame, state and auxiliary term."""
+        """Return the next frame, the next state and the auxiliary term."""
         if state is None:
-            # Gates of lower precision do not lower that of the state they update.
+            # Gates of lower precision leave the precision of the state as it is.
             weight = self.embed.weight
             dtype = compute_dtype(weight) if self.half_state else weight.dtype
             state = self.pyramid.initial_state(len(frame), *self._padded(frame), dtype=dtype, device=frame.device)
             if self._compiled:
-                state = tree_map_only(Tensor, _like_later, state)
-        if self._compiled:  # once for all steps: the first ones have to look like the others
-            return self._compiled(_like_later(frame), state)
+                state = tree_map_only(Tensor, _copy_as_activation, state)
+        if self._compiled:  # compiled once for all steps, if the first one's inputs look like the others'
+            return self._compiled(_copy_as_activation(frame), state)
         return self._time_step(frame, state)
 
     def _time_step(self, frame: Tensor, state: PyramidState) -> tuple[Tensor, PyramidState, Tensor]:
         height, width = frame.shape[-2:]
-        x = self.embed(self._pad(frame)).contiguous(memory_format=_layout(frame))
+        x = self.embed(self._pad(frame)).contiguous(memory_format=_memory_format(frame))
         x, state, auxiliary = self.pyramid(x, state)
         next_frame = self.head(x)[..., :height, :width]
         return next_frame.to(frame.dtype), state, auxiliary
 
     def _pad(self, frame: Tensor) -> Tensor:
-        """`frame`, its height and width made divisible by what the pyramid needs."""
+        """Pad a frame at its bottom and right, so that the pyramid can halve it."""
         height, width = self._padded(frame)
         bottom, right = height - frame.shape[-2], width - frame.shape[-1]
         return functional.pad(frame, (0, right, 0, bottom), mode="replicate") if bottom or right else frame
 
     def _padded(self, frame: Tensor) -> tuple[int, int]:
+        """Return the height and width of a frame after padding."""
         height, width = frame.shape[-2:]
         multiple = self.pyramid.multiple
         return height + -height % multiple, width + -width % multiple
@@ -243,16 +254,16 @@ class Forecaster(nn.Module):
             raise ValueError(f"{name} is {frames.dtype}, the model {wanted}: convert one with .to(dtype)")
 
 
-def _layout(x: Tensor) -> torch.memory_format:
-    """In which convolutions are fastest."""
+def _memory_format(x: Tensor) -> torch.memory_format:
+    """Return the memory format in which convolutions are fastest."""
     return torch.channels_last if x.is_cuda else torch.contiguous_format
 
 
-def _like_later(x: Tensor) -> Tensor:
-    """A tensor of its own, in the layout of activations, that has a gradient where there are gradients."""
-    return x.clone(memory_format=_layout(x)).requires_grad_(torch.is_grad_enabled())
+def _copy_as_activation(x: Tensor) -> Tensor:
+    """Copy x with the memory format and requires_grad of later steps, so that the step compiles once."""
+    return x.clone(memory_format=_memory_format(x)).requires_grad_(torch.is_grad_enabled())
 
 
 def _shapes(state: PyramidState) -> list[list[torch.Size]]:
-    memory = () if state.memory is None else (state.memory,)
-    return [[tensor.shape for tensor in layer] for layer in (*state.layers, memory)]
+    m = () if state.m is None else (state.m,)
+    return [[tensor.shape for tensor in layer] for layer in (*state.layers, m)]

@@ -1,4 +1,4 @@
-"""Model names, and the one function that builds a model."""
+"""The table of model names, and the function that builds a model."""
 
 import inspect
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from msrnn.nn.forecaster import Forecaster
 from msrnn.settings import ModelSettings
 
 
-def pyramid_of(depth: int) -> tuple[int, ...]:
-    """Scales of a mirrored pyramid of so many layers: of six 1, 2, 4, 4, 2, 1."""
+def mirrored_scales(depth: int) -> tuple[int, ...]:
+    """Return the scales of a mirrored pyramid, e.g. (1, 2, 4, 4, 2, 1) for six layers."""
     return tuple(2 ** min(layer, depth - 1 - layer, 2) for layer in range(depth))
 
 
 PLAIN = (1, 1, 1, 1, 1, 1)
-PYRAMID = pyramid_of(6)
+PYRAMID = mirrored_scales(6)
 
 
 @dataclass(frozen=True)
 class Model:
-    """What a model name stands for: a cell, and the defaults of scales and skips."""
+    """Meaning of a model name: a cell, and the defaults of scales and skips."""
 
     cell: type[Cell]
     scales: tuple[int, ...]
@@ -41,12 +41,12 @@ MODELS = _models()
 
 
 def list_models() -> list[str]:
-    """All model names: the plain stacks, then the same cells in the multi-scale pyramid (`ms-...`)."""
+    """List all model names: the plain stacks, then the same cells in the multi-scale pyramid (`ms-...`)."""
     return list(MODELS)
 
 
 def find_model(name: str | type[Cell]) -> Model:
-    """What `name`, or a cell class of one's own, stands for.
+    """Look up a model by its name, or describe the model of a cell class of one's own.
 
     Raises:
         ValueError: there is no such model; the message lists them.
@@ -62,12 +62,12 @@ def find_model(name: str | type[Cell]) -> Model:
 
 
 def counterpart(name: str) -> str:
-    """The plain stack of a multi-scale model's cell, or the other way round."""
+    """Return the name of the plain stack of a multi-scale model's cell, or the other way round."""
     return next(other for other, model in MODELS.items() if model.cell is MODELS[name].cell and other != name)
 
 
 def _options(cell: type[Cell]) -> list[str]:
-    """The arguments of a cell that are its own."""
+    """Return the names of the cell's own options."""
     return [name for name in inspect.signature(cell).parameters if name not in ("channels", "kernel_size")]
 
 
@@ -88,20 +88,20 @@ def create_model(
     Args:
         name: one of `list_models()`, or a subclass of `msrnn.Cell`.
         in_channels: channels of a frame.
-        out_channels: channels of a prediction, the first of the inputs; all by default.
+        out_channels: channels of a prediction, which are the first input channels; all by default.
         hidden_channels: channels of every recurrent layer.
         kernel_size: edge of the cells' convolutions in pixels, odd.
-        scales: one per layer, which works at 1/scale of the resolution; neighbours are equal or differ by a factor of
-            2. By default six layers, (1, 1, 1, 1, 1, 1) or, for `ms-`, (1, 2, 4, 4, 2, 1).
+        scales: one per layer; a layer works at 1/scale of the resolution. Neighbours are equal or differ by a factor
+            of 2. By default six layers, (1, 1, 1, 1, 1, 1) or, for `ms-`, (1, 2, 4, 4, 2, 1).
         skips: which earlier layers' outputs are added to a layer's input: "none", "mirror", "unet3+" or "full".
-        memory: what training holds: "keep" all activations, the state of each "step", or of about "sqrt"(T) steps, the
-            rest being computed again. Results do not depend on it; it can be changed on the model.
-        half_state: under autocast, carry memories from step to step in bfloat16 too; if not, as precisely as the
-            weights are, in twice the memory.
+        memory: the memory mode of training: "keep" all activations, or only the state of each "step" or of about
+            "sqrt"(T) steps, and compute the rest again. Results are the same; it can be changed on the model.
+        half_state: True to carry states from step to step in bfloat16 too, under autocast; False to carry them as
+            precisely as the weights, which takes twice the bytes.
         **cell_options: TrajGRU: `links` (10); PrecipLSTM: `window` (30).
 
     Raises:
-        ValueError: an unknown name or option, or a value that is not possible; the message says what is.
+        ValueError: an unknown name or option, or an impossible value; the message says what is possible.
         TypeError: `name` is neither a name nor a subclass of `msrnn.Cell`.
     """
     model = find_model(name)
@@ -124,10 +124,10 @@ def create_model(
 
 
 def build_model(settings: ModelSettings, channels: int) -> Forecaster:
-    """The model that settings describe, for frames of so many channels.
+    """Build the model that settings describe, for frames of `channels` channels.
 
     Raises:
-        SettingsError: the name, an option or a value is not possible.
+        SettingsError: the name, an option or a value is impossible.
     """
     try:
         return create_model(

@@ -14,21 +14,23 @@ from msrnn.nn.ops.rescale import resample
 
 
 class PyramidState(NamedTuple):
-    """What goes from one time step to the next: each layer's state, bottom first, and the climbing memory (or None)."""
+    """State of the network between two time steps."""
 
     layers: tuple[State, ...]
-    memory: Tensor | None
+    """State of each layer, bottom first."""
+    m: Tensor | None
+    """Spatiotemporal memory at the top layer's scale; None if the cells have none."""
 
 
 def _mirror(layer: int, scales: Sequence[int]) -> set[int]:
-    """Where resolution rises: the last earlier layer of the same scale."""
+    """Return the last earlier layer of the same scale, for a layer at which the resolution rises."""
     if scales[layer] >= scales[layer - 1]:
         return set()
     return {max((j for j in range(layer) if scales[j] == scales[layer]), default=layer - 1)}
 
 
 def _unet3p(layer: int, scales: Sequence[int]) -> set[int]:
-    """After the coarsest layer: all encoder outputs not coarser than the layer, and all earlier decoder outputs."""
+    """Return, for a layer after the coarsest, all encoder layers not coarser than it and all earlier decoder layers."""
     bottom = scales.index(max(scales))
     if layer <= bottom:
         return set()
@@ -41,11 +43,11 @@ SKIPS: dict[str, Callable[[int, Sequence[int]], set[int]]] = {
     "unet3+": _unet3p,
     "full": lambda layer, scales: set(range(layer)),
 }
-"""Which earlier layers' outputs are added to a layer's input, beside the output of the layer below."""
+"""Rules by name: which earlier layers' outputs are added to a layer's input, beside that of the layer below."""
 
 
 def check_scales(scales: Sequence[int]) -> tuple[int, ...]:
-    """`scales` as a tuple, or a ValueError that says which are possible."""
+    """Return `scales` as a tuple; raise a ValueError that explains which scales are possible."""
     given = scales
     try:
         scales = tuple(map(index, scales))
@@ -64,8 +66,8 @@ def check_scales(scales: Sequence[int]) -> tuple[int, ...]:
 class Pyramid(nn.Module):
     """Cells of one type at `scales` of the resolution, with `skips` (MS-RNN, arXiv 2206.03010, section 3).
 
-    A plain stack is the pyramid with every scale 1. Only the pyramid resamples: a layer's input, the climbing memory
-    and what the layer below gave one step ago. Resampling has no weights.
+    A plain stack is the pyramid with every scale 1. Only the pyramid resamples: a layer's input, the
+    spatiotemporal memory and the output of the layer below one step ago. Resampling has no weights.
     """
 
     def __init__(
@@ -91,21 +93,29 @@ class Pyramid(nn.Module):
         self.sources = [
             sorted(SKIPS[skips](layer, self.scales) - {layer - 1}) if layer else [] for layer in range(depth)
         ]
-        """Per layer, the earlier layers whose outputs are added to its input."""
+        """Earlier layers whose outputs are added to the input, for each layer."""
         self.multiple = math.lcm(*(scale * c.multiple for scale, c in zip(self.scales, classes, strict=True)))
-        """Height and width of what enters must be divisible by this."""
+        """Divisor of the height and width that the pyramid accepts."""
 
     def initial_state(self, batch: int, height: int, width: int, **options: Any) -> PyramidState:
-        """Zero state for inputs (batch, channels, height, width); `options` are torch.zeros's: dtype and device."""
+        """Return a zero state for inputs (batch, channels, height, width); `options` are dtype and device."""
         zeros = {s: torch.zeros(batch, self.channels, height // s, width // s, **options) for s in set(self.scales)}
         cells = cast(Iterable[Cell], self.cells)
         layers = tuple(cell.initial_state(zeros[s]) for cell, s in zip(cells, self.scales, strict=True))
         return PyramidState(layers, zeros[self.scales[-1]] if self.climbs else None)
 
     def forward(self, x: Tensor, state: PyramidState) -> tuple[Tensor, PyramidState, Tensor]:
-        """(batch, channels, y, x) to the top layer's output of the same shape, the next state, the auxiliary term."""
+        """Compute one time step.
+
+        Args:
+            x: (batch, channels, y, x), height and width divisible by `multiple`.
+            state: the state that the last step returned, or `initial_state`.
+
+        Returns:
+            The top layer's output in the shape of x, the next state, and the auxiliary loss, a scalar.
+        """
         scales = self.scales
-        m = state.memory
+        m = state.m
         m_scale = scales[-1]
         auxiliary = x.new_zeros(())
         outputs: list[Tensor] = []

@@ -1,7 +1,7 @@
-"""What autograd keeps of a recurrence: everything, the state of every step, or the state of a few steps.
+"""Memory modes of training: hold all activations of a recurrence, or hold states and compute the rest again.
 
-Training through T steps with `keep` holds all activations of all steps. `step` holds the state that each step hands to
-the next and computes the rest again during the backward pass (Chen et al. 2016, https://arxiv.org/abs/1604.06174);
+Training through T steps with `keep` holds all activations of all steps. `step` holds the state after each step and
+computes the rest again during the backward pass (Chen et al. 2016, https://arxiv.org/abs/1604.06174);
 `sqrt` holds the state of about sqrt(T) steps, computes each stretch between them again, and within it each step.
 """
 
@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from msrnn.settings import Memory
 
 MODES: tuple[Memory, ...] = get_args(Memory)
-"""From most memory to least."""
+"""Memory modes, from most memory to least."""
 
 Carry = TypeVar("Carry")
 Output = tuple[Tensor, ...]
@@ -26,13 +26,13 @@ Body = Callable[[Carry, int], tuple[Carry, Output]]
 
 
 def scan(body: Body[Carry], carry: Carry, steps: int, memory: str) -> list[Output]:
-    """`carry, output = body(carry, t)` for t = 0 ... steps - 1; answers the outputs. `memory` is one of `MODES`."""
+    """Run `carry, output = body(carry, t)` for t = 0 ... steps - 1; return the outputs. `memory` is one of `MODES`."""
     if memory == "keep" or not torch.is_grad_enabled():
         return _run(body, carry, 0, steps)[1]
     stepwise: Body[Carry] = partial(_recomputed, body)
     if memory == "step":
         return _run(stepwise, carry, 0, steps)[1]
-    stretch = stretch_of(steps)
+    stretch = stretch_length(steps)
     outputs: list[Output] = []
     for start in range(0, steps, stretch):
         carry, part = _recomputed(_run, stepwise, carry, start, min(start + stretch, steps))
@@ -40,8 +40,8 @@ def scan(body: Body[Carry], carry: Carry, steps: int, memory: str) -> list[Outpu
     return outputs
 
 
-def stretch_of(steps: int) -> int:
-    """How many steps `sqrt` takes from one state that it holds to the next."""
+def stretch_length(steps: int) -> int:
+    """Return the number of steps between stored states in mode `sqrt`."""
     return math.isqrt(steps - 1) + 1
 
 
@@ -54,7 +54,7 @@ def _run(body: Body[Carry], carry: Carry, start: int, stop: int) -> tuple[Carry,
 
 
 def _recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
-    """function(*arguments), whose activations are computed again when the backward pass needs them."""
+    """Return function(*arguments); its activations are computed again when the backward pass needs them."""
     # Tensors inside tuples would be held by the checkpoint itself, out of reach of a checkpoint around it.
     leaves, structure = tree_flatten(arguments)
 

@@ -1,4 +1,4 @@
-"""Weights written by the authors' released code."""
+"""Import of weights that the authors' released code wrote."""
 
 import os
 import re
@@ -23,7 +23,7 @@ from msrnn.nn.forecaster import Forecaster
 from msrnn.nn.models import create_model, find_model
 
 _LAYER = re.compile(r"rnns\.lstms?\.(\d+)\.(.+)")
-_ENDS = {"embed.conv_embed.": "embed.", "fc.conv_fc.": "head.", "rnns.adapter.": "pyramid.shared."}
+_OUTSIDE_LAYERS = {"embed.conv_embed.": "embed.", "fc.conv_fc.": "head.", "rnns.adapter.": "pyramid.shared."}
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Released:
     convert: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     """Changes of layout by the name here (a regular expression that matches all of it)."""
     options: Callable[[Mapping[str, Tensor]], dict[str, Any]] = lambda weights: {}
-    """Reads options of the cell off the weights of one layer, which have their released names."""
+    """Function that reads the cell's options off the weights of one layer, by their released names."""
     unused: tuple[str, ...] = ()
     """Suffixes of released weights that no layer uses."""
     corrected: str | None = None
@@ -127,12 +127,12 @@ RELEASED: dict[type[Cell], Released] = {
 
 
 def released_row(cell: type[Cell]) -> Released:
-    """Return how the released weights of a cell class are translated: a row of `RELEASED`, or the default."""
+    """Return the translation of a cell class's weights: a row of `RELEASED`, or the default."""
     return next((RELEASED[base] for base in cell.__mro__ if base in RELEASED), Released())
 
 
 def from_reference(tensors: Mapping[str, Tensor] | str | os.PathLike[str], name: str, **options: Any) -> Forecaster:
-    """A model with the weights of the released MS-RNN code.
+    """Build a model with the weights of the released MS-RNN code.
 
     TrajGRU's and MotionRNN's warps are corrected here, so their forecasts differ from the released code's; a
     UserWarning says so.
@@ -141,8 +141,8 @@ def from_reference(tensors: Mapping[str, Tensor] | str | os.PathLike[str], name:
         tensors: weights by their released names (`rnns.lstm.0._conv_x2h.weight`, ..., `module.` in front or not), or
             the path of a .safetensors or of a torch file, which is read without executing pickled code.
         name: the model, as for `create_model`.
-        **options: as for `create_model`. What is left out is read off the weights, where they show it (PrecipLSTM's
-            `window` they do not).
+        **options: as for `create_model`. Missing ones are read off the weights, except PrecipLSTM's `window`, which
+            the weights do not show.
 
     Raises:
         ValueError: a weight is missing, unknown or of another shape, or an option contradicts the weights.
@@ -151,12 +151,12 @@ def from_reference(tensors: Mapping[str, Tensor] | str | os.PathLike[str], name:
     """
     if not isinstance(tensors, Mapping):
         tensors = _read(Path(tensors))
-    layers, ends = _split({name.removeprefix("module."): tensor for name, tensor in tensors.items()})
+    layers, outside = _split({name.removeprefix("module."): tensor for name, tensor in tensors.items()})
     cell = find_model(name).cell
-    model = create_model(name, **_options(name, layers, ends, options))
-    weights = dict(ends)
+    model = create_model(name, **_options(name, layers, outside, options))
+    weights = dict(outside)
     for layer, released in enumerate(layers):
-        for ours, tensor in _of_layer(model, cell, layer, released):
+        for ours, tensor in _layer_weights(model, cell, layer, released):
             weights[f"pyramid.cells.{layer}.{ours}"] = tensor
     _load(model, weights)
     if corrected := released_row(cell).corrected:
@@ -176,7 +176,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 
 
 def _split(tensors: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-    """Each layer's weights under their released names, and all others under ours."""
+    """Return each layer's weights under their released names, and all other weights under the names they have here."""
     layers: dict[int, dict[str, Tensor]] = {}
     others: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -185,28 +185,28 @@ def _split(tensors: Mapping[str, Tensor]) -> tuple[list[dict[str, Tensor]], dict
             if match[2] in layer:
                 raise ValueError(f"weight {name!r} is there twice (rnns.lstm and rnns.lstms)")
             layer[match[2]] = tensor
-        elif released := next((end for end in _ENDS if name.startswith(end)), None):
-            others[_ENDS[released] + name.removeprefix(released)] = tensor
+        elif released := next((prefix for prefix in _OUTSIDE_LAYERS if name.startswith(prefix)), None):
+            others[_OUTSIDE_LAYERS[released] + name.removeprefix(released)] = tensor
         else:
             raise ValueError(f"unknown weight {name!r}: not a name of the released MS-RNN code")
     if sorted(layers) != list(range(len(layers))) or not layers:
         raise ValueError(f"the weights have no complete set of layers, only {sorted(layers)} (rnns.lstm.<layer>....)")
-    for released, ours in _ENDS.items():
+    for released, ours in _OUTSIDE_LAYERS.items():
         if ours in ("embed.", "head.") and (f"{ours}weight" not in others or others[f"{ours}weight"].ndim != 4):
             raise ValueError(f"the weights lack {released}weight, or it is not that of a convolution")
     return [layers[layer] for layer in sorted(layers)], others
 
 
 def _options(
-    name: str, layers: list[dict[str, Tensor]], ends: dict[str, Tensor], given: dict[str, Any]
+    name: str, layers: list[dict[str, Tensor]], outside: dict[str, Tensor], given: dict[str, Any]
 ) -> dict[str, Any]:
-    """What was given, completed with what the weights show."""
+    """Complete the given options with those that the weights show."""
     model = find_model(name)
     kernels = {tensor.shape[-1] for tensor in layers[0].values() if tensor.ndim == 4}
     shown = {
-        "hidden_channels": ends["embed.weight"].shape[0],
-        "in_channels": ends["embed.weight"].shape[1],
-        "out_channels": ends["head.weight"].shape[0],
+        "hidden_channels": outside["embed.weight"].shape[0],
+        "in_channels": outside["embed.weight"].shape[1],
+        "out_channels": outside["head.weight"].shape[0],
         "kernel_size": min((kernel for kernel in kernels if kernel > 1 and kernel % 2), default=1),
         **released_row(model.cell).options(layers[0]),
     }
@@ -221,13 +221,13 @@ def _options(
     return given | shown | {"scales": scales}
 
 
-def _of_layer(
+def _layer_weights(
     model: Forecaster, cell: type[Cell], layer: int, released: Mapping[str, Tensor]
 ) -> Iterator[tuple[str, Tensor]]:
-    """The weights of one layer, under our names.
+    """Yield the weights of one layer under the names they have here.
 
-    The released code builds every weight in every layer, and a middle layer uses them all: what that would know and
-    this one has not, feeds nothing here and is left out.
+    The released code builds every weight in every layer, and only a middle layer uses them all. A weight that a middle
+    layer would have and this one has not is unused here, and left out.
     """
     own = cast(Cell, model.pyramid.cells[layer])
     middle = cell.at(Place(1, 3))

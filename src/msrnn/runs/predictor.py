@@ -17,7 +17,7 @@ from msrnn.data.field import MINUTE_NS
 from msrnn.data.grid import resized_coords
 from msrnn.data.readers.arrays import LAYOUTS, as_sequences, largest_value
 from msrnn.data.readers.base import AXES
-from msrnn.device import find_device, lay_out
+from msrnn.device import find_device, set_memory_format
 from msrnn.nn.forecaster import Forecaster
 from msrnn.nn.models import build_model
 from msrnn.runs.directory import RunDirectory
@@ -189,5 +189,5 @@ def load(run: str | os.PathLike[str], device: str = "auto") -> Predictor:
     model = build_model(settings.model, field.channels)
     directory.load_into(model)
     where = find_device(device)
-    lay_out(model, where)
+    set_memory_format(model, where)
     return Predictor(model.to(where).eval(), settings, field)

@@ -20,7 +20,7 @@ from msrnn.analysis.cost import fastest_that_fits, ways_to_fit
 from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.data import Data, open_data
 from msrnn.data.loading import Process, evaluation_loader, training_loader
-from msrnn.device import find_device, free_memory, lay_out
+from msrnn.device import find_device, free_memory, set_memory_format
 from msrnn.errors import DiskFullError, Setting, SettingsError
 from msrnn.runs.directory import NEW_OUT, RunDirectory
 from msrnn.settings import Memory, RunSettings
@@ -97,7 +97,7 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         module = Training(settings, data.field, training[0].shape[1:], data.fingerprint, training.title)
     if init_from is not None:
         RunDirectory(init_from).load_into(module.model)
-    lay_out(module.model, device)
+    set_memory_format(module.model, device)
     if settings.compile:
         # CUDA graphs: the backward pass, in a thread of its own, cannot search for convolutions while it is recorded
         graphs = device.type == "cuda" and settings.model.memory == "keep"

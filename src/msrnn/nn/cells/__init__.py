@@ -1,4 +1,4 @@
-"""Recurrent cells, one per file, and the table that names them. A new cell is a file and a row."""
+"""Recurrent cells, one per file, and the table that names them. A new cell needs a file and a row."""
 
 from msrnn.nn.cells.base import Cell, Place, State, Step, Surroundings
 from msrnn.nn.cells.cmslstm import CMSLSTM

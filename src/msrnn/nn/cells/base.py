@@ -37,7 +37,7 @@ class Surroundings(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the network a cell stands: layer `layer` of `depth`, counted from 0."""
+    """Position of a cell in the network: layer `layer` of `depth`, counted from 0."""
 
     layer: int
     depth: int
@@ -71,15 +71,15 @@ class Cell(nn.Module, ABC):
     states: ClassVar[int]
     """Number of tensors in the state, all of the input's shape; for other shapes override `initial_state`."""
     climbs: ClassVar[bool] = False
-    """Whether it takes part in the climbing memory m."""
+    """True if the cell takes and returns the spatiotemporal memory m."""
     previous: ClassVar[str | None] = None
-    """None, or "below"."""
+    """Output of one step ago that the cell takes: None, or that of the layer "below"."""
     multiple: ClassVar[int] = 1
-    """What height and width at the cell's own scale must be divisible by."""
+    """Divisor of the height and width that the cell accepts, at its own scale."""
     sampling: ClassVar[str] = "scheduled"
-    """How the model is trained by default: a name in `msrnn.training.scheduled_sampling.SCHEDULES`."""
+    """Default schedule of training: a name in `msrnn.training.scheduled_sampling.SCHEDULES`."""
     ms_name: ClassVar[str | None] = None
-    """The name of the multi-scale model where it is not "ms-" and the cell's."""
+    """Name of the multi-scale model, if not "ms-" plus the cell's name."""
 
     def __init__(self, channels: int, kernel_size: int) -> None:
         super().__init__()
@@ -92,36 +92,36 @@ class Cell(nn.Module, ABC):
 
     @classmethod
     def at(cls, place: Place) -> "type[Cell]":
-        """The class that stands at `place`: this one, unless the model has another structure there."""
+        """Return the class of the cell at `place`: this one, unless the model has another structure there."""
         return cls
 
     @classmethod
     def shared(cls, channels: int) -> nn.Module | None:
-        """A module that all layers use, or None."""
+        """Return a module that all layers use, or None."""
         return None
 
     def initial_state(self, zeros: Tensor) -> State:
-        """State before the first frame; `zeros` has the shape of this layer's input."""
+        """Return the state before the first frame; `zeros` is shaped as the layer's input, (batch, channel, y, x)."""
         return (zeros,) * self.states
 
     def conv(self, inputs: int, outputs: int, kernel_size: int | None = None, bias: bool = True) -> nn.Conv2d:
-        """Convolution with "same" padding from `inputs` to `outputs` times the hidden channels."""
+        """Return a convolution with "same" padding from `inputs` to `outputs` times the hidden channels."""
         kernel = self.kernel_size if kernel_size is None else kernel_size
         return nn.Conv2d(inputs * self.channels, outputs * self.channels, kernel, padding=kernel // 2, bias=bias)
 
 
 def gated_input(i: Tensor, g: Tensor) -> Tensor:
-    """What an LSTM gate lets in: sigma(i) tanh(g)."""
+    """Compute sigma(i) tanh(g): the input that an LSTM's gate lets through."""
     return torch.sigmoid(i) * torch.tanh(g)
 
 
 def lstm_update(i: Tensor, f: Tensor, g: Tensor, c: Tensor) -> Tensor:
-    """sigma(f) c + sigma(i) tanh(g): the memory update that every LSTM here shares."""
+    """Compute sigma(f) c + sigma(i) tanh(g): the update of a cell state that every LSTM here shares."""
     return torch.sigmoid(f) * c + gated_input(i, g)
 
 
 def mix(gate: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """gate a + (1 - gate) b: the update of a GRU and of highways."""
+    """Compute gate a + (1 - gate) b: the update of a GRU and of a highway."""
     dtype = torch.promote_types(torch.promote_types(gate.dtype, a.dtype), b.dtype)
     return torch.lerp(b.to(dtype), a.to(dtype), gate.to(dtype))
 
@@ -130,7 +130,7 @@ Transform = Callable[[Tensor], Tensor]
 
 
 def mogrify(x: Tensor, h: Tensor, q: Transform, r: Transform) -> tuple[Tensor, Tensor]:
-    """x and h gate each other in five rounds, before an LSTM sees them (Melis et al. 2020, arXiv 1909.01792)."""
+    """Gate x and h with each other in five rounds, before an LSTM reads them (Melis et al. 2020, arXiv 1909.01792)."""
     for number in range(5):
         if number % 2 == 0:
             x = 2 * (torch.sigmoid(q(h)) * x)

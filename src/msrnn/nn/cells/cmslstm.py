@@ -7,7 +7,7 @@ from msrnn.nn.cells.convlstm import ConvLSTM
 from msrnn.nn.ops.convolution import convolve
 
 BLOCKS = 1, 2, 4
-"""Into how many parts each edge is cut, in the three attentions."""
+"""Blocks along each edge of the frame, one number for each of the three attentions."""
 
 
 class CMSLSTM(ConvLSTM):
@@ -44,9 +44,9 @@ class CMSLSTM(ConvLSTM):
 
 
 class _BlockAttention(nn.Module):
-    """y plus what each of its pixels gets by attention from all of its block; logits are not scaled, and never held.
+    """Attention of each pixel of y to all pixels of its block, added to y. Logits are not scaled, and never held.
 
-    y is two planes side by side; a block holds the same part of both.
+    y is two planes side by side, (batch, channel, y, 2 x); a block holds the same part of both.
     """
 
     def __init__(self, channels: int, blocks: int) -> None:

@@ -7,7 +7,7 @@ from msrnn.nn.ops.convolution import convolve
 
 
 class MIM(STLSTM):
-    """Memory in memory: two recurrent modules in the place of ST-LSTM's forget gate.
+    """Memory in memory: an ST-LSTM with two recurrent modules in place of its forget gate.
 
     Wang et al. 2019, https://arxiv.org/abs/1811.07490. The non-stationary module (n) sees how the layer below changed
     since the last step; the stationary one (s) sees that and c. Layer 0 has no layer below and is an ST-LSTM.
@@ -39,7 +39,7 @@ class MIM(STLSTM):
         return step
 
     def mim(self, x: Tensor, state: State, m: Tensor, previous: Tensor) -> tuple[Step, Inner]:
-        """Compute one time step, and return what went on inside with it."""
+        """Compute one time step; return its result and its inner quantities."""
         h, c, n, s = state
         detrended, n = self.non_stationary(x - previous, n)
         trend, s = self.stationary(detrended, c, s)

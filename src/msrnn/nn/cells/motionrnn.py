@@ -9,7 +9,7 @@ from msrnn.nn.ops.warp import warp
 
 
 class MotionGRU(nn.Module):
-    """Models motion as a transient variation F over a trend D, at half resolution, and moves H along it.
+    """Motion at half resolution, as a transient variation F over a trend D; the hidden state H is moved along it.
 
     Wu et al. 2021, https://arxiv.org/abs/2103.02243, section 3.2. `F` holds K^2 = 9 flows of (u, v).
     """
@@ -35,7 +35,7 @@ class MotionGRU(nn.Module):
         return (zeros.new_zeros(batch, 2 * self.taps, height // 2, width // 2),) * 2
 
     def forward(self, h: Tensor, state: State) -> tuple[Tensor, State]:
-        """H (batch, C, y, x) and (F, D) to X and the next (F, D)."""
+        """Return the moved H, (batch, C, y, x) as `h` is, and the next (F, D)."""
         f, d = state
         e = self.conv_enc(h)
         u = torch.sigmoid(convolve((self.conv_u, e, f)))
@@ -50,7 +50,10 @@ class MotionGRU(nn.Module):
         return mix(g, h, decoded), (f, d)
 
     def highway(self, x: Tensor, flow: State, step: Step, inner: Inner) -> Step:
-        """Move a cell's output, and add the input that its output gate keeps out; the flow joins the cell's state."""
+        """Move the output of a cell's `step`, and add the input x where the output gate is closed (the motion highway).
+
+        `flow` is (F, D); the next (F, D) follows the cell's own state.
+        """
         moved, flow = self(step.h, flow)
         h = moved + (1 - inner.o) * x
         return Step(h, (h, *step.state[1:], *flow), step.m)

@@ -7,7 +7,7 @@ from msrnn.nn.ops.convolution import convolve
 
 
 class PrecipLSTM(Cell):
-    """ST-LSTM with local attention on its input and two more memories: ms (meteorology in space) and mt (in time).
+    """ST-LSTM with local attention on its input and two more cell states: ms (meteorology in space) and mt (in time).
 
     Ma et al. 2022, "PrecipLSTM: A Meteorological Spatiotemporal LSTM for Precipitation Nowcasting", IEEE TGRS 60,
     https://doi.org/10.1109/TGRS.2022.3198222. `window` is the edge of the attention window in pixels at the cell's

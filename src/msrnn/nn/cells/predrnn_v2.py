@@ -5,7 +5,7 @@ from msrnn.nn.cells.predrnn import STLSTM
 
 
 class PredRNNV2(STLSTM):
-    """PredRNN whose two memories are pushed apart by a loss (Wang et al. 2022, https://arxiv.org/abs/2103.09504).
+    """PredRNN with a loss that pushes the updates of c and m apart (Wang et al. 2022, https://arxiv.org/abs/2103.09504).
 
     The auxiliary term is 0.01 times the sum over channels of |cos(A delta_c, A delta_m)|, the cosine over space, where
     A is a 1x1 convolution that all layers share; the mean over samples.
@@ -25,7 +25,7 @@ class PredRNNV2(STLSTM):
 
 
 def decoupling(delta_c: Tensor, delta_m: Tensor) -> Tensor:
-    """|cos| over space between two (batch, channel, y, x): (batch, channel)."""
+    """Compute |cos| over space between two (batch, channel, y, x); the result is (batch, channel)."""
     a, b = delta_c.flatten(2), delta_m.flatten(2)
     lengths = a.norm(dim=2) * b.norm(dim=2)
     cosine: Tensor = (a * b).sum(dim=2) / lengths.clamp_min(1e-24)

@@ -6,12 +6,12 @@ from msrnn.nn.ops.convolution import convolve
 
 
 class PredRNNpp(Cell):
-    """Causal LSTM: the memory m is updated after c and sees it (Wang et al. 2018, https://arxiv.org/abs/1804.06300).
+    """Causal LSTM: m is updated after c, and from it (Wang et al. 2018, https://arxiv.org/abs/1804.06300).
 
     The second layer is a `HighwayPredRNNpp`.
 
-    Differs from the released code: that one gives every layer a gradient highway and uses one; the others' weights,
-    which never get a gradient, do not exist here.
+    Differs from the released code: only the second layer has the weights of a gradient highway. In the released code
+    every layer has them, and those of the other layers never get a gradient.
     """
 
     states = 2
@@ -41,7 +41,7 @@ class PredRNNpp(Cell):
 
 
 class HighwayPredRNNpp(PredRNNpp):
-    """The second layer of PredRNN++: its input goes through a gradient highway unit, whose state is z."""
+    """Second layer of PredRNN++: its input passes a gradient highway unit, whose state is z."""
 
     states = 3
 

@@ -36,7 +36,7 @@ class TrajGRU(Cell):
         z_x, r_x, n_x = self.conv_x2h(x).chunk(3, dim=1)
         z = torch.sigmoid(z_x + z_h)
         r = torch.sigmoid(r_x + r_h)
-        # n_h itself is a part of what project gave: autograd would keep all of that
+        # a copy: n_h is a view of project's output, all of which autograd would keep
         n = functional.leaky_relu_(n_x + r * n_h.clone(), 0.2)
         h = mix(z, h, n)
         return Step(h, (h,))

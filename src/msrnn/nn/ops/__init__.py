@@ -1,1 +1,1 @@
-"""Operations that cells are made of: joined convolutions, warps, local attention, resampling."""
+"""Operations that cells use: joined convolutions, warps, local attention, resampling."""

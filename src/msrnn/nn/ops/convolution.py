@@ -1,4 +1,4 @@
-"""One convolution in the place of a sum of them, or of one that reads several tensors."""
+"""One convolution in place of a sum of convolutions, or of a convolution of concatenated tensors."""
 
 from itertools import compress
 from typing import Any
@@ -8,14 +8,17 @@ from torch import Tensor, nn
 
 
 def convolve(*terms: tuple[Any, ...]) -> Tensor:
-    """conv_1 * [x_1, ...] + conv_2 * [x_2, ...] + ..., where [a, b] is concatenation of channels.
+    """Compute conv_1 * [x_1, ...] + conv_2 * [x_2, ...] + ..., where [a, b] is concatenation of channels.
 
-    Computed as a single convolution over all inputs, unless the result is so small that joining the weights takes
-    longer than adding up. Concatenations, of which autograd would keep copies, are made again in the backward pass.
+    All inputs go through a single convolution, unless the result is so small that joining the weights takes longer
+    than adding up. Concatenations, of which autograd would keep copies, are made again in the backward pass.
 
     Args:
         *terms: each an nn.Conv2d and the tensors (batch, channel, y, x) that it reads. All convolutions have the same
             output channels, kernel, stride, padding and dilation, and one group.
+
+    Returns:
+        (batch, output channel, y, x).
     """
     convs: list[nn.Conv2d] = [conv for conv, *_ in terms]
     inputs: list[Tensor] = [x for _, *tensors in terms for x in tensors]
@@ -34,7 +37,7 @@ def convolve(*terms: tuple[Any, ...]) -> Tensor:
 
 
 def compute_dtype(weight: Tensor) -> torch.dtype:
-    """What a convolution with that weight computes in: as the weight, or as autocast wants."""
+    """Return the dtype in which a convolution computes: autocast's, if it is on, or the weight's."""
     kind = weight.device.type
     autocast = kind != "meta" and torch.is_autocast_enabled(kind) and weight.dtype != torch.float64
     return torch.get_autocast_dtype(kind) if autocast else weight.dtype
@@ -45,7 +48,7 @@ def _join(tensors: list[Tensor], dtype: torch.dtype) -> Tensor:
 
 
 class _Joined(torch.autograd.Function):
-    """Keeps the inputs and weights that it was given, not what it joins them to."""
+    """Joined convolution that saves its inputs and weights for the backward pass, not their concatenations."""
 
     @staticmethod
     def forward(ctx: Any, geometry: tuple[Any, ...], inputs: int, convs: int, *tensors: Tensor) -> Tensor:
@@ -58,7 +61,7 @@ class _Joined(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # once: recomputation hands them out a single time
+        saved = ctx.saved_tensors  # read once: under recomputation a second reading fails
         xs, weights, biases = _parts(saved, *ctx.counts)
         needed = ctx.needs_input_grad[3:]
         of_inputs, of_weights, of_biases = _parts(needed, *ctx.counts)
@@ -80,12 +83,12 @@ class _Joined(torch.autograd.Function):
 
 
 def _split(x: Tensor, like: list[Tensor]) -> list[Tensor]:
-    """What would be joined to `x`, of so many channels as each of `like`."""
+    """Split `x` by the channel counts of `like`; the inverse of `_join`."""
     return list(torch.split(x, [one.shape[1] for one in like], dim=1))
 
 
 def _gradients(ctx: Any, grad: Tensor, xs: list[Tensor], weight: Tensor, which: list[bool]) -> Any:
-    """Of what is joined of `xs`, of the weight and of the bias, as `which` says."""
+    """Return the gradients of the joined `xs`, the weight and the bias; None where `which` is False."""
     stride, padding, dilation = ctx.geometry
     transposed, output_padding, groups = False, [0, 0], 1
     return torch.ops.aten.convolution_backward(
@@ -104,5 +107,5 @@ def _gradients(ctx: Any, grad: Tensor, xs: list[Tensor], weight: Tensor, which: 
 
 
 def _parts(values: Any, inputs: int, convs: int) -> tuple[list[Any], list[Any], list[Any]]:
-    """Of inputs, of weights, of biases."""
+    """Split one sequence into the entries of inputs, of weights and of biases."""
     return list(values[:inputs]), list(values[inputs : inputs + convs]), list(values[inputs + convs :])

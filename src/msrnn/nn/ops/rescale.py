@@ -1,4 +1,4 @@
-"""From one scale of the pyramid to another."""
+"""Resampling from one scale of the pyramid to another."""
 
 from typing import Any
 
@@ -8,7 +8,10 @@ from torch.nn import functional
 
 
 def resample(x: Tensor, scale: int, to_scale: int) -> Tensor:
-    """`x` at 1/scale of the resolution, brought to 1/to_scale: max pooling down, bilinear up, nothing if equal."""
+    """Resample x from 1/scale of the resolution to 1/to_scale, by max pooling down or bilinearly up.
+
+    x is (batch, channel, y, x); it is returned itself if the scales are equal.
+    """
     if to_scale > scale:
         return functional.max_pool2d(x, to_scale // scale)
     if to_scale == scale:

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 GROUPS = 8
-"""On a CPU channels are warped in so many groups (or the next fewer that divide them), each as a sample of its own:
-torch's CPU kernels run in parallel over samples only."""
+"""Most groups into which channels are split on a CPU. Each group is warped as a sample of its own, because torch's CPU
+kernels run in parallel over samples only."""
 
 
 def warp(x: Tensor, flows: Tensor) -> Tensor:
@@ -20,20 +20,20 @@ def warp(x: Tensor, flows: Tensor) -> Tensor:
         flows: (batch, 2 L, y, x) in pixels; channels 2l and 2l + 1 are (u, v) of flow l, u along x and v along y.
 
     Returns:
-        (batch, C L, y, x); channel c L + l is channel c of `x`, warped by flow l. Zero flow is the identity. It has
+        (batch, C L, y, x); channel c L + l is channel c of `x`, warped by flow l. Zero flow is the identity. There are
         first derivatives only.
     """
     return _Warp.apply(x, flows)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Warp(torch.autograd.Function):
-    """Keeps what it was given; positions are computed again in the backward pass."""
+    """Warp that saves its inputs only; positions are computed again in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, flows: Tensor) -> Tensor:
         ctx.save_for_backward(x, flows)
-        pictures, grid = _samples(x, flows)
-        # grid_sample answers in the grid's size: with the L flows stacked along y, x is read L times and never copied.
+        pictures, grid = _grid_sample_arguments(x, flows)
+        # The result has the grid's size: with the L flows stacked along y, x is read L times and never copied.
         stacked = functional.grid_sample(pictures, grid, align_corners=False).to(x.dtype)
         return stacked.reshape(len(x), -1, *x.shape[2:])
 
@@ -41,7 +41,7 @@ class _Warp(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
         x, flows = ctx.saved_tensors
         height, width = x.shape[2:]
-        pictures, grid = _samples(x, flows)
+        pictures, grid = _grid_sample_arguments(x, flows)
         d_stacked = grad.to(grid.dtype).reshape(len(pictures), pictures.shape[1], -1, width)
         bilinear, zeros, aligned = 0, 0, False
         d_pictures, d_grid = torch.ops.aten.grid_sampler_2d_backward(
@@ -52,8 +52,8 @@ class _Warp(torch.autograd.Function):
         return d_pictures.reshape(x.shape).to(x.dtype) if ctx.needs_input_grad[0] else None, d_flows
 
 
-def _samples(x: Tensor, flows: Tensor) -> tuple[Tensor, Tensor]:
-    """What grid_sample reads, groups of channels as samples, and where, all flows below one another."""
+def _grid_sample_arguments(x: Tensor, flows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the arguments of grid_sample: groups of channels as samples, and positions with all flows stacked in y."""
     batch, channels, height, width = x.shape
     dtype = torch.promote_types(x.dtype, torch.float32)  # positions in bfloat16 would be off by pixels
     u, v = flows.to(dtype).reshape(batch, -1, 2, height, width).unbind(dim=2)
