@@ -157,7 +157,7 @@ def test_a_run_whose_forecasts_are_not_finite(runs, tmp_path):
     with (tmp_path / "broken" / "metrics.jsonl").open("a") as file:
         file.write('{"step": 40, "train/')
     notes = write_report([runs / "one", tmp_path / "broken"], tmp_path / "report.html", device="cpu")
-    assert "broken: a forecast of model is not finite: train it with a lower --learning-rate." in notes
+    assert "broken: a forecast of model is not finite: train it with a lower learning_rate." in notes
 
 
 def test_what_cannot_be_compared_is_said(runs, radar, tmp_path, capsys):
