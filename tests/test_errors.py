@@ -10,10 +10,11 @@ import pytest
 import msrnn
 from msrnn.cli.parsing import option
 from msrnn.data.loading import evaluation_loader
-from msrnn.errors import DataError, Setting, SettingsError
+from msrnn.errors import Call, DataError, Setting, SettingsError
 
 SOURCE = Path(msrnn.__file__).parent
 SKIP = Setting("data.skip_bad", True)
+AGAIN = Call("train", (Setting("resume", True), Setting("out", "runs/a")))
 ERROR = DataError("damaged file", Path("a.h5"), "is cut off", ("fetch it again, or leave it out with ", SKIP))
 OF_OTHER_PROGRAMS = {"experiment/workers.py", "training/processes.py"}
 """Files whose options are those of a command that is run, or of sbatch."""
@@ -31,6 +32,7 @@ OF_OTHER_PROGRAMS = {"experiment/workers.py", "training/processes.py"}
         ("train", Setting("data.size", (3, 4)), "--data.size 3 4"),
         ("train", Setting("data.reader_options.missing", -9), "--data.reader-options missing=-9"),
         ("data", Setting("data.reader_options.array"), "--reader-options array=..."),
+        ("experiment", AGAIN, "msrnn train --resume --out runs/a"),
     ],
 )
 def test_a_command_spells_a_setting_as_its_option(command, setting, spelled):
@@ -40,6 +42,7 @@ def test_a_command_spells_a_setting_as_its_option(command, setting, spelled):
 def test_python_reads_names_of_settings():
     assert str(ERROR) == "a.h5: is cut off; fetch it again, or leave it out with data.skip_bad=True"
     assert ERROR.settings == (SKIP,)
+    assert str(AGAIN) == "train(resume=True, out='runs/a')"
     assert str(ERROR.cause) == "a.h5: is cut off"
 
 

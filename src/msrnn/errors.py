@@ -21,17 +21,27 @@ class Setting(NamedTuple):
         return self.name if self.value is None else f"{self.name}={self.value}"
 
 
+class Call(NamedTuple):
+    """A function of the library that a message advises to call; the command line has a command of that name."""
+
+    function: str
+    settings: tuple[Setting, ...]
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(f'{name}={value!r}' for name, value in self.settings)})"
+
+
 Part: TypeAlias = object
-"""A `Setting`, or what `str` makes text of."""
+"""A `Setting`, a `Call`, or what `str` makes text of."""
 Text: TypeAlias = "str | tuple[Part, ...]"
 """Text, or its parts."""
-Spell: TypeAlias = Callable[[Setting], str]
-"""Writes a setting; `str` writes it as Python does."""
+Spell: TypeAlias = Callable[[Setting | Call], str]
+"""Writes a setting or a call; `str` writes it as Python does."""
 
 
 def join(parts: Iterable[Part], spell: Spell = str) -> str:
-    """Return parts of a message as text, with settings spelled by `spell`."""
-    return "".join(spell(part) if isinstance(part, Setting) else str(part) for part in parts)
+    """Return parts of a message as text, with settings and calls spelled by `spell`."""
+    return "".join(spell(part) if isinstance(part, Setting | Call) else str(part) for part in parts)
 
 
 class ExplainedError(Exception):

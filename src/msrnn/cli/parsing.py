@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
-from msrnn.errors import Setting, SettingsError
+from msrnn.errors import Call, Setting, SettingsError
 from msrnn.settings import DataSettings, RunSettings, settings_from
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -212,8 +212,10 @@ OPTIONS_OF_EXPERIMENT = ("out", "jobs", "device")
 READER_OPTION = "data.reader_options."
 
 
-def option(command: str, setting: Setting) -> str:
-    """Spell a setting as the option of a command."""
+def option(command: str, setting: Setting | Call) -> str:
+    """Spell a setting as the option of a command, and a call as a command line."""
+    if isinstance(setting, Call):
+        return " ".join(("msrnn", setting.function, *(option(setting.function, one) for one in setting.settings)))
     if command == "experiment" and setting.name not in OPTIONS_OF_EXPERIMENT:
         return str(setting)
     name, value = SHORT_NAMES.get(setting.name, setting.name), setting.value

@@ -20,7 +20,7 @@ from torch import Tensor
 import msrnn
 from msrnn.atomic import discard_partials, is_partial, written
 from msrnn.data import Field
-from msrnn.errors import Setting, SettingsError
+from msrnn.errors import Call, Setting, SettingsError
 from msrnn.nn.forecaster import Forecaster
 from msrnn.settings import RunSettings, settings_from
 
@@ -66,6 +66,11 @@ class RunDirectory:
         self.scores = self.path / "scores"
         """Of `msrnn evaluate`; a suffix is added."""
         self.last_checkpoint = self.checkpoints / "last.ckpt"
+
+    @property
+    def resume_call(self) -> Call:
+        """How to go on with its training, for a message."""
+        return Call("train", (Setting("resume", True), Setting("out", str(self.path))))
 
     @property
     def begun(self) -> bool:

@@ -20,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save_file
 
 from msrnn.atomic import written
-from msrnn.errors import Setting, StoppedError
+from msrnn.errors import StoppedError
 from msrnn.runs.directory import RunDirectory
 
 CHECKPOINT_SECONDS = 600
@@ -120,8 +120,8 @@ class LastCheckpoint(Callback):
             raise SystemExit(0)  # one of them speaks
         raise StoppedError(
             told,
-            f"{signal.Signals(told).name}: step {trainer.global_step} of {trainer.max_steps} is saved; go on with ",
-            *(Setting("resume", True), " ", Setting("out", self.directory.path)),
+            f"{signal.Signals(told).name}: step {trainer.global_step} of {trainer.max_steps} is saved; go on with: ",
+            self.directory.resume_call,
         )
 
     def _save(self, trainer: Trainer) -> None:

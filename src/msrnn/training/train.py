@@ -149,21 +149,17 @@ def _fit(
             if not leaving.code:  # another process speaks
                 raise
             # what Lightning makes of a second Ctrl-C
-            at = f"stopped in the middle of step {trainer.global_step + 1}; what was saved before is kept; go on with "
-            raise KeyboardInterrupt(at, *_go_on(directory)) from None
+            at = f"stopped in the middle of step {trainer.global_step + 1}; what was saved before is kept; go on with: "
+            raise KeyboardInterrupt(at, directory.resume_call) from None
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            full = f"{error.filename}: {error.strerror}; what was saved before is kept; make room, then go on with "
-            raise DiskFullError(full, *_go_on(directory)) from error
+            full = f"{error.filename}: {error.strerror}; what was saved before is kept; make room, then: "
+            raise DiskFullError(full, directory.resume_call) from error
     if trainer.is_global_zero and module.skipped:
         sys.stderr.write(
             f"{int(module.skipped)} of {trainer.max_steps} steps were skipped: loss or gradient not finite\n"
         )
-
-
-def _go_on(directory: RunDirectory) -> tuple[object, ...]:
-    return Setting("resume", True), " ", Setting("out", directory.path)
 
 
 def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, processes: int) -> Memory:
