@@ -41,6 +41,7 @@ def test_a_command_spells_a_setting_as_its_option(command, setting, spelled):
 
 def test_python_reads_names_of_settings():
     assert str(ERROR) == "a.h5: is cut off; fetch it again, or leave it out with data.skip_bad=True"
+    assert repr(ERROR) == f"DataError({str(ERROR)!r})"
     assert ERROR.settings == (SKIP,)
     assert str(AGAIN) == "train(resume=True, out='runs/a')"
     assert str(ERROR.cause) == "a.h5: is cut off"

@@ -58,6 +58,9 @@ class ExplainedError(Exception):
     def __str__(self) -> str:
         return join(self.parts)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def text(self, spell: Spell) -> str:
         """Return the message, with settings spelled by `spell`."""
         return join(self.parts, spell)
