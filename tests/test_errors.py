@@ -10,11 +10,20 @@ import pytest
 import msrnn
 from msrnn.cli.parsing import option
 from msrnn.data.loading import evaluation_loader
-from msrnn.errors import Call, DataError, Setting, SettingsError
+from msrnn.errors import (
+    AbandonedError,
+    Call,
+    DataError,
+    DiskFullError,
+    NotFiniteError,
+    Setting,
+    SettingsError,
+    StoppedError,
+)
 
 SOURCE = Path(msrnn.__file__).parent
 SKIP = Setting("data.skip_bad", True)
-AGAIN = Call("train", (Setting("resume", True), Setting("out", "runs/a")))
+AGAIN = Call("train", (Setting("resume", True), Setting("out", "runs/a")), given=("settings",))
 ERROR = DataError("damaged file", Path("a.h5"), "is cut off", ("fetch it again, or leave it out with ", SKIP))
 OF_OTHER_PROGRAMS = {"experiment/workers.py", "training/processes.py"}
 """Files whose options are those of a command that is run, or of sbatch."""
@@ -32,6 +41,8 @@ OF_OTHER_PROGRAMS = {"experiment/workers.py", "training/processes.py"}
         ("train", Setting("data.size", (3, 4)), "--data.size 3 4"),
         ("train", Setting("data.reader_options.missing", -9), "--data.reader-options missing=-9"),
         ("data", Setting("data.reader_options.array"), "--reader-options array=..."),
+        ("analyze", Setting("model.hidden_channels", 0), "--hidden 0"),
+        ("analyze", Setting("model.kernel_size", 0), "--kernel-size 0"),
         ("experiment", AGAIN, "msrnn train --resume --out runs/a"),
     ],
 )
@@ -43,15 +54,29 @@ def test_python_reads_names_of_settings():
     assert str(ERROR) == "a.h5: is cut off; fetch it again, or leave it out with data.skip_bad=True"
     assert repr(ERROR) == f"DataError({str(ERROR)!r})"
     assert ERROR.settings == (SKIP,)
-    assert str(AGAIN) == "train(resume=True, out='runs/a')"
+    assert str(AGAIN) == "train(settings, resume=True, out='runs/a')"
     assert str(ERROR.cause) == "a.h5: is cut off"
 
 
-def test_errors_are_pickled_whole():
-    again = pickle.loads(pickle.dumps(ERROR))
-    assert (again.kind, again.path, again.parts) == (ERROR.kind, ERROR.path, ERROR.parts)
-    plain = SettingsError("no ", Setting("out"))
-    assert pickle.loads(pickle.dumps(plain)).settings == plain.settings
+@pytest.mark.parametrize(
+    "error",
+    [
+        ERROR,
+        SettingsError("no ", Setting("out")),
+        NotFiniteError("lost"),
+        DiskFullError("full; then ", AGAIN),
+        StoppedError(15, "SIGTERM: go on with ", AGAIN),
+        AbandonedError("go on with ", AGAIN),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_are_pickled_whole(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.parts, str(again), vars(again)) == (error.parts, str(error), vars(error))
+
+
+def test_a_setting_alone_may_be_a_fix():
+    assert str(DataError("odd", "a.h5", "is odd", SKIP)) == "a.h5: is odd; data.skip_bad=True"
 
 
 class Damaged:
@@ -71,14 +96,17 @@ def test_a_worker_raises_the_same_error(workers):
     assert (raised.value.kind, raised.value.settings) == (ERROR.kind, ERROR.settings)
 
 
-def test_the_library_speaks_no_command_line():
+def test_the_library_names_no_options():
     found = []
     for path in SOURCE.rglob("*.py"):
         name = path.relative_to(SOURCE).as_posix()
         if name.startswith("cli/") or name in OF_OTHER_PROGRAMS:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            spoken = isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value != "--value"
-            if spoken and re.search(r"(?<![\w-])--[a-z]", node.value):
-                found.append(f"{name}:{node.lineno}: {node.value}")
+            pieces = node.values if isinstance(node, ast.JoinedStr) else [node]
+            for piece in pieces:
+                text = piece.value if isinstance(piece, ast.Constant) and isinstance(piece.value, str) else ""
+                pattern = r"(?<![\w-])--([a-z]|$)" if piece is not node else r"(?<![\w-])--[a-z]"
+                if text != "--value" and re.search(pattern, text):
+                    found.append(f"{name}:{node.lineno}: {text}")
     assert not found

@@ -4,6 +4,7 @@
 """
 
 import errno
+import os
 import signal
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
@@ -26,20 +27,24 @@ class Call(NamedTuple):
 
     function: str
     settings: tuple[Setting, ...]
+    """Keyword arguments, and the command's options."""
+    given: tuple[str, ...] = ()
+    """Names of arguments that a caller of the function has, and the command does not need."""
 
     def __str__(self) -> str:
-        return f"{self.function}({', '.join(f'{name}={value!r}' for name, value in self.settings)})"
+        keywords = (f"{name}={value!r}" for name, value in self.settings)
+        return f"{self.function}({', '.join((*self.given, *keywords))})"
 
 
-Part: TypeAlias = object
+MessagePart: TypeAlias = object
 """A `Setting`, a `Call`, or what `str` makes text of."""
-Text: TypeAlias = "str | tuple[Part, ...]"
+Text: TypeAlias = "str | tuple[MessagePart, ...]"
 """Text, or its parts."""
 Spell: TypeAlias = Callable[[Setting | Call], str]
 """Writes a setting or a call; `str` writes it as Python does."""
 
 
-def join(parts: Iterable[Part], spell: Spell = str) -> str:
+def join(parts: Iterable[MessagePart], spell: Spell = str) -> str:
     """Return parts of a message as text, with settings and calls spelled by `spell`."""
     return "".join(spell(part) if isinstance(part, Setting | Call) else str(part) for part in parts)
 
@@ -51,7 +56,7 @@ class ExplainedError(Exception):
         *parts: the message in parts, settings as `Setting`.
     """
 
-    def __init__(self, *parts: Part) -> None:
+    def __init__(self, *parts: MessagePart) -> None:
         super().__init__(*parts)
         self.parts = parts
 
@@ -105,9 +110,12 @@ class NotFiniteError(ExplainedError, FloatingPointError):
 class DiskFullError(ExplainedError, OSError):
     """There is no space left for a file; `errno` is ENOSPC."""
 
-    def __init__(self, *parts: Part) -> None:
+    def __init__(self, *parts: MessagePart) -> None:
         super().__init__(*parts)
-        self.errno = errno.ENOSPC
+        self.errno, self.strerror, self.filename = errno.ENOSPC, os.strerror(errno.ENOSPC), None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.parts
 
 
 class StoppedError(ExplainedError):
@@ -118,10 +126,24 @@ class StoppedError(ExplainedError):
         *parts: the message.
     """
 
-    def __init__(self, number: int, *parts: Part) -> None:
+    def __init__(self, number: int, *parts: MessagePart) -> None:
         super().__init__(*parts)
         self.signal = signal.Signals(number)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (int(self.signal), *self.parts)
 
-def _parts(text: Text) -> tuple[Part, ...]:
-    return (text,) if isinstance(text, str) else text
+
+class AbandonedError(KeyboardInterrupt):
+    """A second SIGINT ended a training at once; `parts` are those of an `ExplainedError`."""
+
+    def __init__(self, *parts: MessagePart) -> None:
+        super().__init__(*parts)
+        self.parts = parts
+
+    def __str__(self) -> str:
+        return join(self.parts)
+
+
+def _parts(text: Text) -> tuple[MessagePart, ...]:
+    return text if type(text) is tuple else (text,)  # a Setting is a tuple too

@@ -331,7 +331,7 @@ Kind = TypeVar("Kind")
 
 def _read(kind: type[Kind], document: Mapping[str, Any], group: str = "") -> Kind:
     hints = get_type_hints(kind)
-    if unknown := next((name for name in document if name not in hints), None):
+    for unknown in (name for name in document if name not in hints):
         close = get_close_matches(f"{group}{unknown}", setting_names(RunSettings), 1)
         hint = ("; did you mean ", Setting(close[0]), "?") if close else ()
         raise SettingsError("there is no setting ", Setting(f"{group}{unknown}"), *hint)
@@ -356,13 +356,13 @@ def _value(hint: Any, value: Any, name: str) -> Any:
     if value is None and NoneType not in get_args(hint):
         raise SettingsError(Setting(name), ": null is no value for it; leave it out for the default")
     try:
-        return _reader(hint).parse_object({"value": value}).value
+        return _parser_of(hint).parse_object({"value": value}).value
     except ArgumentError as error:
         raise SettingsError(Setting(name), f": expected {describe(hint)}, got {value!r}") from error
 
 
 @cache
-def _reader(hint: Any) -> Any:
+def _parser_of(hint: Any) -> Any:
     """Return a parser of values of one type."""
     from jsonargparse import ArgumentParser
 
@@ -383,7 +383,7 @@ def describe(hint: Any) -> str:
     """Say which values a type has, for a message."""
     arguments = [part for part in get_args(hint) if part is not NoneType]
     if get_origin(hint) is Literal:
-        return f"one of {', '.join(str(choice) for choice in _choices(hint))}"
+        return f"one of {', '.join(map(str, arguments))}"
     if get_origin(hint) is tuple:
         if arguments[-1] is Ellipsis:
             return f"a list of {_PLURALS[arguments[0]]}"
@@ -391,11 +391,6 @@ def describe(hint: Any) -> str:
     if arguments and get_origin(hint) is not dict:
         return " or ".join(describe(part) for part in arguments)
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, "settings by name")
-
-
-def _choices(hint: Any) -> list[Any]:
-    """Flatten a Literal of Literals."""
-    return [choice for part in get_args(hint) for choice in (_choices(part) if get_origin(part) is Literal else [part])]
 
 
 _PLURALS = {int: "whole numbers", float: "numbers", str: "words"}

@@ -240,7 +240,7 @@ def test_what_fits_is_chosen_and_what_would_fit_is_said():
     assert "accumulate=4 " in ways_within(int(0.4 * needs["sqrt"]))[0]  # 3 do not divide 4
     cost = Cost(cost.build, Workload((64, 64), 10, 10))
     available = cost.training_bytes("sqrt") // 2
-    assert ways_within(available)[-1] == "It fits with data.crop=40 batch_size=1 model.memory=sqrt."
+    assert ways_within(available)[-1] == "It fits with data.crop=(40, 40) batch_size=1 model.memory=sqrt."
     assert Cost(cost.build, Workload((40, 40), 10, 10)).training_bytes("sqrt") <= available
     assert ways_within(1000) == ["No memory mode, precision, batch or crop makes it fit: lower model.hidden_channels."]
 

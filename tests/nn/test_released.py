@@ -1,4 +1,4 @@
-"""Numbers: the released code's, where $MSRNN_REFERENCE_VECTORS names a folder of them, and our own beside this file."""
+"""Numbers: the released code's, where $MSRNN_REFERENCE_VECTORS names a folder of them, and our own in tests/vectors."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def own_numbers(name):
 
 
 def test_our_own_numbers(name):
-    """Written by `python tests/nn/test_released.py` with a version that agreed with the released code's vectors."""
+    """`PYTHONPATH=tests python tests/nn/test_released.py` recorded them when they agreed with the released code's."""
     expected = load_file(OURS / f"{name}.safetensors")
     torch.testing.assert_close(own_numbers(name), expected, rtol=1e-4, atol=1e-5)
 

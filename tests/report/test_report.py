@@ -171,7 +171,7 @@ def test_what_cannot_be_compared_is_said(runs, radar, tmp_path, capsys):
     main(["report", *map(str, names), "--output", str(output), "--device=cpu"])
     said, text = capsys.readouterr().err, output.read_text()
     for sentence in (
-        "untrained has no weights yet: continue its training with resume=True",
+        "untrained has no weights yet: go on with its training: train(settings, resume=True, out=",
         "no test sequence of 5 frames",
         "Not compared: one with longer, since their horizons and test sequences differ.",
         "Not compared: one with rain, since their normalisations and time steps and test sequences differ.",

@@ -240,7 +240,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch, accumulate,
     with monkeypatch.context() as patch:
         patch.setattr(Training, "training_step", interrupt)
         with pytest.raises(
-            StoppedError, match=rf"{told.name}: step 10 of 24 is saved; go on with: train\(resume=True, out='"
+            StoppedError, match=rf"{told.name}: step 10 of 24 is saved; go on with: train\(settings, resume=True, out='"
         ):
             train(settings, tmp_path / "run")
     assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 10

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from msrnn.analysis.counting import Meter, owners
-from msrnn.errors import Part, Setting
+from msrnn.errors import MessagePart, Setting
 from msrnn.nn.forecaster import Forecaster
 from msrnn.nn.recompute import MODES, stretch_length
 from msrnn.settings import Memory
@@ -221,7 +221,7 @@ def fastest_that_fits(cost: Cost, available: int | None) -> Memory | None:
     return next((mode for mode in MODES if available is None or cost.training_bytes(mode) <= available), None)
 
 
-def ways_to_fit(cost: Cost, available: int, accumulate: int = 1) -> list[tuple[Part, ...]]:
+def ways_to_fit(cost: Cost, available: int, accumulate: int = 1) -> list[tuple[MessagePart, ...]]:
     """List what would make a training fit into memory, the least change first, as parts of a message.
 
     Args:
@@ -231,7 +231,7 @@ def ways_to_fit(cost: Cost, available: int, accumulate: int = 1) -> list[tuple[P
     """
     if mode := fastest_that_fits(cost, available):
         return [("It fits with ", Setting("model.memory", mode), ".")]
-    ways: list[tuple[Part, ...]] = []
+    ways: list[tuple[MessagePart, ...]] = []
     work = cost.workload
     least = min(MODES, key=cost.training_bytes)
     with_least = (" ", Setting("model.memory", least))
@@ -252,7 +252,7 @@ def ways_to_fit(cost: Cost, available: int, accumulate: int = 1) -> list[tuple[P
     edge = int(math.sqrt(max(share, 0) * math.prod(work.size))) // STEP * STEP
     while STEP <= edge < min(work.size):
         if Cost(cost.build, replace(work, size=(edge, edge), batch=1)).training_bytes(least) <= available:
-            crop = (Setting("data.crop", edge), " ", Setting("batch_size", 1))
+            crop = (Setting("data.crop", (edge, edge)), " ", Setting("batch_size", 1))
             ways.append(("It fits with ", *crop, *with_least, "."))
             break
         edge -= STEP

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msrnn
 from msrnn.atomic import written
 from msrnn.cli.parsing import Parser, add_data_overrides, add_run_settings, normalised, option, run_settings
-from msrnn.errors import DiskFullError, ExplainedError, NotFiniteError, Setting, SettingsError, StoppedError
+from msrnn.errors import AbandonedError, DiskFullError, NotFiniteError, Setting, SettingsError, StoppedError, join
 from msrnn.settings import Device, Memory, ModelSettings, Precision, Skips, Split, Units, settings_from
 
 if TYPE_CHECKING:
@@ -42,17 +42,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         _leave(error.text(spell), 2)
     except StoppedError as error:
         _leave(error.text(spell), 128 + error.signal)
-    except DiskFullError as error:
-        _leave(error.text(spell), 1)
-    except NotFiniteError as error:
+    except (DiskFullError, NotFiniteError) as error:
         _leave(error.text(spell), 1)
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _leave(message, 1 if error.errno == errno.ENOSPC else 2)
-    except FloatingPointError as error:
-        _leave(str(error), 1)
-    except KeyboardInterrupt as error:
-        _leave(ExplainedError(*error.args).text(spell) or "interrupted", 128 + signal.SIGINT)
+    except AbandonedError as error:
+        _leave(join(error.parts, spell), 128 + signal.SIGINT)
+    except KeyboardInterrupt:
+        _leave("interrupted", 128 + signal.SIGINT)
 
 
 def _leave(message: str, code: int) -> None:
@@ -526,7 +524,8 @@ def inspect(
     _at_least_one(context=context, horizon=horizon)
     from msrnn.data.inspect import inspect as look
 
-    sys.stdout.write(look(path, reader, reader_options, units, interval_minutes, context, horizon).table())
+    found = look(path, reader, reader_options, units, interval_minutes, context, horizon)
+    sys.stdout.write(found.table(partial(option, "data")))
 
 
 def convert(

@@ -219,6 +219,8 @@ def option(command: str, setting: Setting | Call) -> str:
     if command == "experiment" and setting.name not in OPTIONS_OF_EXPERIMENT:
         return str(setting)
     name, value = SHORT_NAMES.get(setting.name, setting.name), setting.value
+    if command == "analyze":
+        name = {"model.hidden_channels": "hidden"}.get(name, name.removeprefix("model."))
     if name.startswith(READER_OPTION):
         key = name.removeprefix(READER_OPTION)
         name, value = "data.reader_options", f"{key}={'...' if value is None else value}"

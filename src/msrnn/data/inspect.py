@@ -11,6 +11,7 @@ import numpy as np
 from msrnn.data.archive import Archive, open_archive, step_between
 from msrnn.data.field import MINUTE_NS, channel_names, grid_spacing
 from msrnn.data.splits import cut_windows
+from msrnn.errors import DataError, Spell
 from msrnn.units import RAIN_UNITS
 
 
@@ -19,15 +20,15 @@ class Inspection:
     """What was found in files."""
 
     facts: dict[str, str]
-    errors: dict[str, tuple[int, str]]
+    errors: dict[str, tuple[int, DataError]]
     """Kind of error to how often, and the first."""
 
-    def table(self) -> str:
+    def table(self, spell: Spell = str) -> str:
         """A line for each."""
         width = max(map(len, self.facts))
         lines = [f"{name:<{width}}  {value}" for name, value in self.facts.items()]
         for kind, (count, first) in self.errors.items():
-            lines += ["", f"{kind}, {count} time{'s' if count > 1 else ''}; the first:", f"  {first}"]
+            lines += ["", f"{kind}, {count} time{'s' if count > 1 else ''}; the first:", f"  {first.text(spell)}"]
         return "\n".join(lines) + "\n"
 
 
@@ -48,7 +49,7 @@ def inspect(
     archive = open_archive(where, reader, options, units, interval_minutes, skip_bad=True)
     statistics = np.concatenate(archive.scan())
     errors = {
-        kind: (count, str(next(error for error in archive.skipped if error.kind == kind)))
+        kind: (count, next(error for error in archive.skipped if error.kind == kind))
         for kind, count in Counter(error.kind for error in archive.skipped).items()
     }
     return Inspection(_facts(archive, statistics, context, horizon), errors)

@@ -284,6 +284,8 @@ def _rows(
         values[model], resampled[model] = {}, {}
         for score in found:
             overall = score.overall()
+            if twice := overall.keys() & values[model].keys():
+                raise SettingsError(f"two classes compute the score {min(twice).name}: give yours a name of its own")
             values[model] |= {key: torch.cat((v, overall[key][None])).cpu() for key, v in score.per_lead().items()}
             resampled[model] |= {key: v.cpu() for key, v in score.of_resamples().items()}
     rows: list[ScoreRow] = []

@@ -70,7 +70,7 @@ class RunDirectory:
     @property
     def resume_call(self) -> Call:
         """How to go on with its training, for a message."""
-        return Call("train", (Setting("resume", True), Setting("out", str(self.path))))
+        return Call("train", (Setting("resume", True), Setting("out", str(self.path))), given=("settings",))
 
     @property
     def begun(self) -> bool:
@@ -199,7 +199,7 @@ class RunDirectory:
         """
         if not self.weights_file.is_file():
             self.document()  # is it a run at all?
-            raise SettingsError(f"{self.path} has no weights yet: continue its training with ", Setting("resume", True))
+            raise SettingsError(f"{self.path} has no weights yet: go on with its training: ", self.resume_call)
         try:
             return load_file(self.weights_file)
         except SafetensorError as error:

@@ -162,7 +162,7 @@ def _line(output: Path, archive: Archive, given: list[xr.DataArray], forecasts: 
     sequences = f" for each of {len(forecasts)} sequences" if len(forecasts) > 1 else ""
     until = f" until {np.datetime_as_string(first['time'].values[-1], 'm')}" if archive.timed else ""
     scaled = f"; integers scaled by {archive.largest}" if archive.largest != 1 else ""
-    skipped = f"; skipped {len(archive.skipped)}: {archive.skipped[0]}" if archive.skipped else ""
+    skipped = f"; skipped {len(archive.skipped)}: {archive.skipped[0].cause}" if archive.skipped else ""
     return f"{output}: {frames}{sequences}, after {len(first)} given{until}{scaled}{skipped}"
 
 

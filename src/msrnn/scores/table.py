@@ -12,7 +12,7 @@ from msrnn.scores.base import SummedScores
 from msrnn.scores.continuous import LPIPS, BalancedErrors, FrameScores, PhysicalErrors, PixelErrors
 from msrnn.scores.events import Contingency, FractionsSkill
 
-Place = Literal["text", "text without events", "report", "figures", "experiment"]
+TablePlace = Literal["text", "text without events", "report", "figures", "experiment"]
 """Lead times in the text table, always or if no event is scored; a report's table and figures; an experiment's table.
 (Every score is in the text table over all lead times, in scores.csv and in a report's table of all scores.)"""
 
@@ -33,7 +33,7 @@ class ScoreInfo:
     computed_by: type[SummedScores]
     best: float | None = None
     higher_is_better: bool | None = None
-    shown: tuple[Place, ...] = ()
+    shown: tuple[TablePlace, ...] = ()
     label: str = ""
     units: str = ""
 
@@ -44,12 +44,12 @@ class ScoreInfo:
 
 
 def _error(
-    computed_by: type[SummedScores], *shown: Place, label: str = "", units: str = "", best: float = 0.0
+    computed_by: type[SummedScores], *shown: TablePlace, label: str = "", units: str = "", best: float = 0.0
 ) -> ScoreInfo:
     return ScoreInfo(computed_by, best, False, shown, label, units)
 
 
-def _skill(computed_by: type[SummedScores], *shown: Place) -> ScoreInfo:
+def _skill(computed_by: type[SummedScores], *shown: TablePlace) -> ScoreInfo:
     return ScoreInfo(computed_by, 1.0, True, shown)
 
 
@@ -79,7 +79,7 @@ SCORES: dict[str, ScoreInfo] = {
 """The order is that of an experiment's table. Whatever is in scores but not here is shown with all scores only."""
 
 
-def is_shown(name: str, place: Place) -> bool:
+def is_shown(name: str, place: TablePlace) -> bool:
     """Tell whether a score is shown in a place."""
     return name in SCORES and place in SCORES[name].shown
 

@@ -21,7 +21,7 @@ from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.data import Data, open_data
 from msrnn.data.loading import Process, evaluation_loader, training_loader
 from msrnn.device import find_device, free_memory, set_memory_format
-from msrnn.errors import DiskFullError, Setting, SettingsError
+from msrnn.errors import AbandonedError, DiskFullError, Setting, SettingsError
 from msrnn.runs.directory import NEW_OUT, RunDirectory
 from msrnn.settings import Memory, RunSettings
 from msrnn.tables import format_bytes
@@ -62,7 +62,7 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         SettingsError: a setting is not possible; nothing has been written then.
         NotFiniteError: a loss or a gradient is not finite; checkpoints are those from before.
         StoppedError: SIGINT or SIGTERM stopped it; the message says how to go on.
-        KeyboardInterrupt: a second SIGINT did.
+        AbandonedError: a second SIGINT did (a KeyboardInterrupt).
         OSError: something cannot be written; errno is ENOSPC if the disk is full.
     """
     if resume and init_from is not None:
@@ -150,7 +150,7 @@ def _fit(
                 raise
             # what Lightning makes of a second Ctrl-C
             at = f"stopped in the middle of step {trainer.global_step + 1}; what was saved before is kept; go on with: "
-            raise KeyboardInterrupt(at, directory.resume_call) from None
+            raise AbandonedError(at, directory.resume_call) from None
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
