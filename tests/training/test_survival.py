@@ -21,7 +21,7 @@ def test_killed_at_random_moments(tmp_path):
     finish(start(arguments(whole, steps)))
     draw = random.Random(0)
     kills, during_writing, last = 0, 0, 0
-    while kills < KILLS:
+    while kills < KILLS or (not during_writing and kills < 3 * KILLS):  # until one has struck while it wrote
         workers = kills % 3
         process = start([*arguments(run, steps, workers=workers), "--resume"], INTERRUPTIBLE)
         if kills >= 4:
