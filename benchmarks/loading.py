@@ -11,13 +11,14 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 import torch
 
 from msrnn.data import open_data
 from msrnn.data.loading import training_loader
-from msrnn.settings import DataSettings, ModelSettings, RunSettings
+from msrnn.settings import DataSettings, ModelSettings, RunSettings, TrainingLength
 from msrnn.tables import Table
 from msrnn.training.module import Training
 
@@ -27,8 +28,9 @@ CONTEXT, HORIZON, BATCH = 10, 10, 4
 def steps(settings: RunSettings, workers: int) -> Iterator[tuple[float, torch.Tensor, torch.Tensor]]:
     """Seconds waited for each batch, and the batch; the first, for which workers start, is left out."""
     data = open_data(settings.data, CONTEXT, HORIZON, settings.seed)
-    settings.workers = workers
-    loader = iter(training_loader(data.training(settings.steps * BATCH), settings, 0))
+    settings = replace(settings, workers=workers)
+    length = TrainingLength.of(settings, data.epoch_samples)
+    loader = iter(training_loader(data.training(length.steps * BATCH), settings, length.steps))
     next(loader)
     while True:
         began = time.perf_counter()
@@ -57,7 +59,7 @@ def main() -> None:
         epochs=1,
     )
     field = open_data(settings.data, CONTEXT, HORIZON, settings.seed).field
-    module = Training(settings, field, (1, *crop))
+    module = Training(settings, TrainingLength(arguments.steps, arguments.steps), field, (1, *crop))
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
 
     def step(frames: torch.Tensor) -> float:

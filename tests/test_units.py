@@ -5,6 +5,7 @@ import torch
 from msrnn.units import (
     RAIN_UNITS,
     Z_R,
+    Units,
     dbz_from_rate,
     from_rate,
     pixel_from_rate,
@@ -56,7 +57,7 @@ def test_missing_stays_missing(z_r):
 @pytest.mark.parametrize("units", RAIN_UNITS)
 def test_units_to_rates_and_back(units):
     values = torch.tensor([0.25, 1.0, 20.0], dtype=torch.float64)
-    rates = to_rate(values, units, 5.0, Z_R["dwd"])
-    torch.testing.assert_close(from_rate(rates, units, 5.0, Z_R["dwd"]), values, rtol=1e-12, atol=0)
+    rates = to_rate(values, Units(units, 5.0), Z_R["dwd"])
+    torch.testing.assert_close(from_rate(rates, Units(units, 5.0), Z_R["dwd"]), values, rtol=1e-12, atol=0)
     if units == "mm":
         assert rates.tolist() == [3, 12, 240]  # twelve times five minutes

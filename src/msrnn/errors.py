@@ -44,6 +44,9 @@ Spell: TypeAlias = Callable[[Setting | Call], str]
 """Writes a setting or a call; `str` writes it as Python does."""
 
 
+SKIP_BAD = Setting("data.skip_bad", True)
+
+
 def join(parts: Iterable[MessagePart], spell: Spell = str) -> str:
     """Return parts of a message as text, with settings and calls spelled by `spell`."""
     return "".join(spell(part) if isinstance(part, Setting | Call) else str(part) for part in parts)

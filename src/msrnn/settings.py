@@ -9,14 +9,14 @@ from difflib import get_close_matches
 from functools import cache
 from math import inf
 from types import NoneType
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from msrnn.errors import Setting, SettingsError
 
 Split = Literal["train", "validation", "test"]
 FIXED_LENGTH = 20
 """Frames of a sequence in the field's fixed test file."""
-Units = Literal["mm/h", "mm", "dBZ", "1"]
+UnitName = Literal["mm/h", "mm", "dBZ", "1"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "64", "bf16"]
 Memory = Literal["keep", "step", "sqrt"]
@@ -28,7 +28,7 @@ def _require(condition: bool, *message: object) -> None:
         raise SettingsError(*message)
 
 
-@dataclass
+@dataclass(frozen=True)
 class ModelSettings:
     """Model"""
 
@@ -56,7 +56,7 @@ class ModelSettings:
             _require(getattr(self, name) >= 1, Setting(f"model.{name}", getattr(self, name)), " must be at least 1")
 
 
-@dataclass
+@dataclass(frozen=True)
 class DigitsSettings:
     """Moving digits: only for data moving-mnist"""
 
@@ -89,7 +89,28 @@ class DigitsSettings:
         )
 
 
-@dataclass
+@dataclass(frozen=True)
+class ReaderSettings:
+    """How files are read"""
+
+    reader: str | None = None
+    """Reader of the files. Default: by the first file's content."""
+    reader_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the reader, as KEY=VALUE."""
+    units: UnitName | None = None
+    """Units of the numbers. Default: what the files say."""
+    interval_minutes: float | None = None
+    """Interval of units mm. Default: what the files say."""
+    skip_bad: bool = False
+    """Leave out files that cannot be used, and list them."""
+
+    def __post_init__(self) -> None:
+        minutes = Setting("data.interval_minutes", self.interval_minutes)
+        possible = self.interval_minutes is None or 0 < self.interval_minutes < inf
+        _require(possible, minutes, " must be positive and finite")
+
+
+@dataclass(frozen=True)
 class DataSettings:
     """Data"""
 
@@ -101,7 +122,7 @@ class DataSettings:
     """Reader of your files, e.g. knmi or pysteps:mch_gif. Default: by the first file's content."""
     reader_options: dict[str, Any] = field(default_factory=dict)
     """Options of the reader, as KEY=VALUE."""
-    units: Units | None = None
+    units: UnitName | None = None
     """Units of the numbers; mm is per interval_minutes. Default: what the files say."""
     interval_minutes: float | None = None
     """Interval of units mm. Default: what the files say."""
@@ -197,6 +218,11 @@ class DataSettings:
             self._refuse(("path", "actions"), *own)
 
     @property
+    def reader_settings(self) -> ReaderSettings:
+        """How the files are read."""
+        return ReaderSettings(self.reader, self.reader_options, self.units, self.interval_minutes, self.skip_bad)
+
+    @property
     def frame_size(self) -> tuple[int, int] | None:
         """What frames are resized to; None: they are not."""
         return self.size or NAMED_SIZES.get(self.name)
@@ -226,7 +252,7 @@ Z_R_NAMES = {"dwd": (256.0, 1.42), "marshall-palmer": (200.0, 1.6), "hko": (58.5
 the Hong Kong Observatory's."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class RunSettings:
     """Training"""
 
@@ -305,16 +331,20 @@ class RunSettings:
         """Frames of a training sequence."""
         return self.context + self.horizon
 
-    @property
-    def steps_per_validation(self) -> int:
-        assert self.data.epoch_samples is not None, "known once the data are open"
-        epoch = max(1, self.data.epoch_samples // self.batch_size)
-        return max(1, round(self.epochs * epoch) // max(1, round(self.epochs)))
 
-    @property
-    def steps(self) -> int:
-        """Optimiser steps of the whole training: about one validation per epoch, the last at the end."""
-        return self.steps_per_validation * max(1, round(self.epochs))
+class TrainingLength(NamedTuple):
+    """Length of a training in optimiser steps: about one validation per epoch, the last at the end."""
+
+    steps: int
+    steps_per_validation: int
+
+    @classmethod
+    def of(cls, settings: RunSettings, epoch_samples: int) -> "TrainingLength":
+        """Compute the length of a training whose epochs have `epoch_samples` sequences."""
+        epoch = max(1, epoch_samples // settings.batch_size)
+        validations = max(1, round(settings.epochs))
+        between = max(1, round(settings.epochs * epoch) // validations)
+        return cls(between * validations, between)
 
 
 def settings_from(document: Mapping[str, Any]) -> RunSettings:

@@ -5,17 +5,20 @@ the conversions invert each other; NaN stays NaN.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from msrnn.settings import Z_R_NAMES
+from msrnn.errors import Setting, SettingsError
+from msrnn.settings import Z_R_NAMES, UnitName
 
 FLOOR_DBZ, SPAN_DBZ = -10.0, 70.0
 """Range of the paper's pixel: clip((dBZ + 10) / 70, 0, 1)."""
-RAIN_UNITS = ("mm/h", "mm", "dBZ")
-UNITS = (*RAIN_UNITS, "1")
+UNITS: tuple[UnitName, ...] = get_args(UnitName)
+RAIN_UNITS = tuple(name for name in UNITS if name != "1")
 RAIN_WEIGHTS = ((0.5, 1.0), (2.0, 2.0), (5.0, 5.0), (10.0, 10.0), (30.0, 30.0))
 """Balancing weights (Shi et al. 2017): (threshold in mm/h, weight of rain at or above it); 1 below the first."""
 
@@ -25,6 +28,58 @@ class ZR(NamedTuple):
 
     a: float
     b: float
+
+
+@dataclass(frozen=True)
+class Units:
+    """Units of the values in frames.
+
+    Args:
+        name: mm/h, mm (per interval), dBZ, or 1 for numbers of another kind.
+        interval_minutes: over how long mm are summed; None while nothing says so. Dropped for other units.
+
+    Raises:
+        SettingsError: there are no such units.
+    """
+
+    name: UnitName = "1"
+    interval_minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in UNITS:
+            raise SettingsError(f"no units {self.name!r}; choose from {', '.join(UNITS)}")
+        if self.name != "mm":
+            object.__setattr__(self, "interval_minutes", None)
+
+    def __str__(self) -> str:
+        return self.name + (f" per {self.interval_minutes:g} minutes" if self.interval_minutes else "")
+
+    @classmethod
+    def from_attrs(cls, attrs: Mapping[Any, Any]) -> "Units":
+        """Read the attributes `units` and `interval_minutes` of a sequence."""
+        return cls(attrs["units"], attrs.get("interval_minutes"))
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes of a sequence in these units."""
+        interval = {} if self.interval_minutes is None else {"interval_minutes": self.interval_minutes}
+        return {"units": self.name, **interval}
+
+    @property
+    def is_rain(self) -> bool:
+        """Whether values can be converted to a rain rate."""
+        return self.name != "1"
+
+    @property
+    def intervals_per_hour(self) -> float:
+        """How many intervals of mm an hour has.
+
+        Raises:
+            SettingsError: nothing says how long the interval is.
+        """
+        if self.interval_minutes is None:
+            raise SettingsError("units mm need an interval: ", Setting("data.interval_minutes"))
+        return 60 / self.interval_minutes
 
 
 Z_R = {name: ZR(*numbers) for name, numbers in Z_R_NAMES.items()}
@@ -60,20 +115,15 @@ def rain_weights(truth: Tensor, z_r: ZR) -> Tensor:
     return weights[torch.bucketize(truth.detach().contiguous(), thresholds, right=True)]
 
 
-def to_rate(values: Tensor, units: str, interval_minutes: float | None, z_r: ZR) -> Tensor:
-    """Convert values in one of `RAIN_UNITS` to a rain rate in mm/h; "mm" is per `interval_minutes`."""
-    if units == "dBZ":
+def to_rate(values: Tensor, units: Units, z_r: ZR) -> Tensor:
+    """Convert values in units of rain to a rain rate in mm/h."""
+    if units.name == "dBZ":
         return rate_from_dbz(values, z_r)
-    return values * (60 / _interval(interval_minutes)) if units == "mm" else values
+    return values * units.intervals_per_hour if units.name == "mm" else values
 
 
-def from_rate(rate_mm_h: Tensor, units: str, interval_minutes: float | None, z_r: ZR) -> Tensor:
-    """Convert a rain rate in mm/h to one of `RAIN_UNITS`; "mm" is per `interval_minutes`."""
-    if units == "dBZ":
+def from_rate(rate_mm_h: Tensor, units: Units, z_r: ZR) -> Tensor:
+    """Convert a rain rate in mm/h to units of rain."""
+    if units.name == "dBZ":
         return dbz_from_rate(rate_mm_h, z_r)
-    return rate_mm_h * (_interval(interval_minutes) / 60) if units == "mm" else rate_mm_h
-
-
-def _interval(minutes: float | None) -> float:
-    assert minutes is not None, "units mm go with an interval"
-    return minutes
+    return rate_mm_h / units.intervals_per_hour if units.name == "mm" else rate_mm_h

@@ -16,7 +16,7 @@ from msrnn.data.field import Field
 from msrnn.errors import SettingsError
 from msrnn.runs.predictor import Predictor
 from msrnn.settings import DataSettings, ModelSettings, RunSettings
-from msrnn.units import RAIN_UNITS, Z_R, from_rate, to_rate
+from msrnn.units import RAIN_UNITS, Z_R, Units, from_rate, to_rate
 
 pytestmark = pytest.mark.slow
 slow = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -97,7 +97,7 @@ def test_forecasts_are_numbers_whatever_the_input(name, size):
     for parameter in model.parameters():
         parameter.data.mul_(4)
     for normalisation, units, options in FIELDS:
-        field = Field(units=units, normalisation=normalisation, **options)
+        field = Field(units=Units(units), normalisation=normalisation, **options)
         run = RunSettings(ModelSettings(name), DataSettings(name="moving-mnist"), context=3, horizon=2)
         predictor = Predictor(model, run, field)
         for picture, make in PICTURES.items():
@@ -122,8 +122,9 @@ def test_forecasts_are_numbers_whatever_the_input(name, size):
     z_r=st.sampled_from(sorted(Z_R)),
 )
 def test_units_there_and_back(rates, units, interval, z_r):
+    units = Units(units, interval)
     given_rates = torch.tensor(rates, dtype=torch.float64)
-    back = to_rate(from_rate(given_rates, units, interval, Z_R[z_r]), units, interval, Z_R[z_r])
+    back = to_rate(from_rate(given_rates, units, Z_R[z_r]), units, Z_R[z_r])
     floor = given_rates < 0.05  # below, a reflectivity is that of no rain
     torch.testing.assert_close(back[~floor], given_rates[~floor], rtol=1e-4, atol=1e-6)
     assert (back[floor] < 0.06).all()

@@ -1,5 +1,3 @@
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 import torch
@@ -7,7 +5,7 @@ import xarray as xr
 
 from msrnn.data.field import Field, fitted
 from msrnn.errors import DataError, SettingsError
-from msrnn.units import Z_R, dbz_from_rate, pixel_from_rate
+from msrnn.units import Z_R, Units, dbz_from_rate, pixel_from_rate
 
 nan = torch.nan
 
@@ -15,12 +13,12 @@ nan = torch.nan
 def test_rain_to_the_network_and_back():
     rates = torch.tensor([0.0, 0.5, 2.0, 30.0]).reshape(1, 1, 2, 2)
     for units, values in (("mm/h", rates), ("mm", rates / 12), ("dBZ", dbz_from_rate(rates, Z_R["dwd"]))):
-        field = Field(units=units, interval_minutes=5 if units == "mm" else None, normalisation="rain")
+        field = Field(units=Units(units, 5), normalisation="rain")
         frames, valid = field.to_network(values)
         assert valid.all()
         torch.testing.assert_close(frames, pixel_from_rate(rates, Z_R["dwd"]))
         torch.testing.assert_close(field.from_network(frames), values, rtol=1e-5, atol=1e-6)
-    with_other = Field(units="mm/h", normalisation="rain", z_r=(200.0, 1.6))
+    with_other = Field(units=Units("mm/h"), normalisation="rain", z_r=(200.0, 1.6))
     assert not torch.allclose(with_other.to_network(rates)[0], frames)
 
 
@@ -35,7 +33,7 @@ def test_range_and_its_inverse():
 
 def test_missing_values_are_filled_for_the_network():
     values = torch.tensor([[nan, 1.0], [4.0, nan], [nan, nan]]).reshape(3, 1, 1, 2)
-    dry, valid = Field(units="mm/h", normalisation="rain").to_network(values)
+    dry, valid = Field(units=Units("mm/h"), normalisation="rain").to_network(values)
     assert valid.flatten().tolist() == [False, True, True, False, False, False]
     assert (dry[~valid] == 0).all()
     last, valid = Field(normalisation="range", largest=4.0, fill="last").to_network(values)
@@ -44,7 +42,7 @@ def test_missing_values_are_filled_for_the_network():
 
 
 def test_fitting():
-    plain, rain = Field(), Field(units="mm/h")
+    plain, rain = Field(), Field(units=Units("mm/h"))
     assert fitted(plain, "auto", 0.0, 1.0).normalisation == "none"
     assert fitted(rain, "auto", 0.0, 80.0).normalisation == "rain"
     field = fitted(plain, "auto", -3.0, 80.0)
@@ -58,7 +56,7 @@ def test_fitting():
     with pytest.raises(SettingsError, match="normalisation rain is for mm/h, mm, dBZ, the units are 1"):
         fitted(plain, "rain", 0.0, 1.0)
     with pytest.raises(SettingsError, match="no units 'm/s'; choose from mm/h, mm, dBZ, 1"):
-        Field(units="m/s")
+        Field(units=Units("m/s"))
 
 
 def sequence(units="mm/h", channels=1, spacing=1000.0, names=None, **attrs):
@@ -79,7 +77,7 @@ def sequence(units="mm/h", channels=1, spacing=1000.0, names=None, **attrs):
     ],
 )
 def test_what_cannot_be_made_the_fields_is_refused(given, step, message):
-    field = Field(units="mm/h", step_minutes=5.0, spacing=(1000.0, 1000.0), names=("rain",), normalisation="rain")
+    field = Field(1, Units("mm/h"), normalisation="rain", step_minutes=5.0, spacing=(1000.0, 1000.0), names=("rain",))
     field.check("x.nc", Field.of_sequence(sequence("dBZ", names=["rain"]), 5.0))
     field.check("x.nc", Field.of_sequence(sequence("mm", interval_minutes=5.0)))
     field.check("x.nc", Field.of_sequence(sequence(spacing=500.0), 5.0, size=(2, 2.5)))
@@ -88,12 +86,12 @@ def test_what_cannot_be_made_the_fields_is_refused(given, step, message):
 
 
 def test_another_interval_of_mm_is_refused():
-    hourly = Field(units="mm", interval_minutes=60.0, normalisation="rain")
-    with pytest.raises(DataError, match="its interval of mm: 5 min; the model's: 60 min"):
+    hourly = Field(units=Units("mm", 60.0), normalisation="rain")
+    with pytest.raises(DataError, match="its units: mm per 5 minutes; the model's: mm per 60 minutes"):
         hourly.check("x.nc", Field.of_sequence(sequence("mm", interval_minutes=5.0)))
 
 
 def test_through_yaml():
-    field = Field(units="mm", interval_minutes=5.0, spacing=(1.0, 2.0), names=("a",), normalisation="rain")
-    document = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(field).items()}
+    field = Field(units=Units("mm", 5.0), spacing=(1.0, 2.0), names=("a",), normalisation="rain")
+    document = {key: list(value) if isinstance(value, tuple) else value for key, value in field.document().items()}
     assert Field.from_document(document) == field

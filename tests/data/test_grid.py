@@ -4,7 +4,7 @@ import torch
 from helpers.models import frames
 from msrnn.data.field import Field
 from msrnn.data.grid import area_mean
-from msrnn.units import Z_R, dbz_from_rate
+from msrnn.units import Z_R, Units, dbz_from_rate
 
 
 def test_blocks():
@@ -34,8 +34,8 @@ def test_what_is_missing_is_left_out():
 def test_rain_is_averaged_as_a_rate_and_never_in_dbz():
     rates = torch.tensor([[[[0.0, 8.0]]]], dtype=torch.float64)
     dbz = dbz_from_rate(rates, Z_R["dwd"])
-    field = Field(units="dBZ", normalisation="rain")
-    resized = field.of_values(dbz, {"units": "dBZ"}, (1, 1))
+    field = Field(units=Units("dBZ"), normalisation="rain")
+    resized = field.of_values(dbz, Units("dBZ"), (1, 1))
     torch.testing.assert_close(resized, dbz_from_rate(torch.full((1, 1, 1, 1), 4.0, dtype=torch.float64), Z_R["dwd"]))
-    millimetres = Field(units="mm/h").of_values(rates / 12, {"units": "mm", "interval_minutes": 5.0}, (1, 1))
+    millimetres = Field(units=Units("mm/h")).of_values(rates / 12, Units("mm", 5.0), (1, 1))
     torch.testing.assert_close(millimetres, torch.full((1, 1, 1, 1), 4.0, dtype=torch.float64))

@@ -8,6 +8,7 @@ from helpers.paper_files import write_germany, write_kth, write_taxibj
 from msrnn.data import open_data
 from msrnn.errors import DataError, SettingsError
 from msrnn.settings import DataSettings
+from msrnn.units import Units
 
 NAMES = ("train", "validation", "test")
 
@@ -70,7 +71,7 @@ def test_germany(tmp_path, form):
     assert years == {"train": {"2014"}, "validation": {"2015"}, "test": {"2016"}}
     assert {split: len(windows(data, split)) for split in NAMES} == {"train": 2, "validation": 4, "test": 2}
     field = data.field
-    assert (field.units, field.interval_minutes, field.normalisation, field.step_minutes) == ("mm", 5, "rain", 5)
+    assert (field.units, field.normalisation, field.step_minutes) == (Units("mm", 5), "rain", 5)
     assert field.z_r == (256, 1.42)
     window = windows(data, "train")[0]
     assert window.shape == (5, 1, 124, 124)

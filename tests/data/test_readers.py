@@ -12,10 +12,12 @@ from PIL import Image
 from helpers import formats
 from helpers.formats import rain, times
 from helpers.paper_files import write_taxibj
-from msrnn.data.archive import Reading, open_archive, step_between
+from msrnn.data.archive import open_archive, step_between
 from msrnn.data.readers import make_reader, recognise
 from msrnn.data.readers.timestamps import time_in_name, times_from
+from msrnn.data.statistics import FrameStatistics
 from msrnn.errors import DataError, SettingsError
+from msrnn.settings import ReaderSettings
 
 RAIN = rain()
 PIXELS = np.random.default_rng(1).integers(0, 256, (6, 8, 10), dtype=np.uint8)
@@ -54,7 +56,7 @@ def test_arrays(tmp_path, shape):
     check(tmp_path / "frames.npy", RAIN, "1", "array", timed=False)
     check(tmp_path / "frames.npy", RAIN, "mm/h", "array", timed=False, units="mm/h")
     np.savez_compressed(tmp_path / "frames.npz", rain=RAIN.reshape(shape), other=np.zeros(3))
-    check(tmp_path / "frames.npz", RAIN, "1", "array", timed=False, options={"array": "rain"})
+    check(tmp_path / "frames.npz", RAIN, "1", "array", timed=False, reader_options={"array": "rain"})
 
 
 @pytest.mark.parametrize(("dtype", "largest"), [(np.uint8, 255), (np.uint16, 65535), (np.int16, 1), (np.uint32, 1)])
@@ -88,11 +90,11 @@ def test_hdf5(tmp_path):
         del file["time"]
         file["timestamps"] = [int(f"{time:%Y%m%d%H%M}") for time in times(6)]
         file["other"] = np.zeros((6, 2, 8, 10))
-    check(path, RAIN, "mm/h", "hdf5", options={"dataset": "radar/rain"})
+    check(path, RAIN, "mm/h", "hdf5", reader_options={"dataset": "radar/rain"})
     with pytest.raises(DataError, match=r"2 datasets of 3 to 5 axes; choose one: .*dataset=other \| radar/rain"):
         open_archive(path)
     with pytest.raises(DataError, match="no dataset snow of 3 to 5 axes; choose from other, radar/rain"):
-        open_archive(path, options={"dataset": "snow"})
+        open_archive(path, reader_options={"dataset": "snow"})
 
 
 @pytest.mark.parametrize("axes", [2, 3])
@@ -120,7 +122,7 @@ def test_zarr_and_its_variables(tmp_path):
     check(tmp_path / "rain.zarr", RAIN, "dBZ", "zarr")
     check(str(tmp_path), RAIN, "dBZ", "zarr")
     data.assign(wind=data["rain"]).to_zarr(tmp_path / "two.zarr", consolidated=False)
-    check(tmp_path / "two.zarr", RAIN, "dBZ", "zarr", options={"variable": "wind"})
+    check(tmp_path / "two.zarr", RAIN, "dBZ", "zarr", reader_options={"variable": "wind"})
     with pytest.raises(DataError, match=r"2 variables of 3 to 5 axes; choose one: .*variable=rain \| wind"):
         open_archive(tmp_path / "two.zarr")
     formats.dataset(RAIN, "K").to_netcdf(tmp_path / "heat.nc", engine="h5netcdf")
@@ -167,11 +169,11 @@ def test_images_say_their_time_in_their_names(tmp_path):
     renamed.mkdir()
     for time, pixels in zip(times(6), PIXELS, strict=True):
         Image.fromarray(pixels).save(renamed / f"{time:%H.%M-on-%d.%m.%y}.png")
-    check(renamed, PIXELS / 255, "1", "images", options={"pattern": "%H.%M-on-%d.%m.%y"})
+    check(renamed, PIXELS / 255, "1", "images", reader_options={"pattern": "%H.%M-on-%d.%m.%y"})
     with pytest.raises(DataError, match="its name has no time like %Y%m%d%H%M"):
-        open_archive(renamed, options={"pattern": "%Y%m%d%H%M"})
+        open_archive(renamed, reader_options={"pattern": "%Y%m%d%H%M"})
     with pytest.raises(SettingsError, match="write it with %Y, %m"):
-        open_archive(renamed, options={"pattern": "time"})
+        open_archive(renamed, reader_options={"pattern": "time"})
 
 
 def test_images_of_sixteen_bits_and_of_colour(tmp_path):
@@ -182,7 +184,7 @@ def test_images_of_sixteen_bits_and_of_colour(tmp_path):
     Image.fromarray(colour).save(tmp_path / "colour.png")
     grey = np.asarray(Image.fromarray(colour).convert("L"))
     check(tmp_path / "colour.png", grey[None] / 255, "1", "images", timed=False)
-    _, sequence = only(tmp_path / "colour.png", options={"colour": "rgb"})
+    _, sequence = only(tmp_path / "colour.png", reader_options={"colour": "rgb"})
     np.testing.assert_allclose(sequence[0].values, colour.transpose(2, 0, 1) / 255, rtol=1e-6)
 
 
@@ -204,7 +206,7 @@ def test_video(tmp_path):
     archive = open_archive(tmp_path)
     assert [one.shape for one in archive.sequences] == [(6, 1, 16, 16)] * 2
     assert archive.largest == 255
-    _, coloured = only(tmp_path / "a.avi", options={"colour": "rgb"})
+    _, coloured = only(tmp_path / "a.avi", reader_options={"colour": "rgb"})
     assert coloured.shape == (6, 3, 16, 16)
 
 
@@ -302,7 +304,7 @@ def test_times_in_names(file, time):
 def test_readers_by_name(tmp_path):
     np.save(tmp_path / "frames.npy", RAIN)
     with pytest.raises(SettingsError, match="no reader 'npy'; choose from array, hdf5"):
-        open_archive(tmp_path / "frames.npy", "npy")
+        open_archive(tmp_path / "frames.npy", reader="npy")
     with pytest.raises(SettingsError, match="the reader array has the options array, units"):
         make_reader("array", {"key": "x"})
     with pytest.raises(SettingsError, match="missing=x: a number is wanted"):
@@ -327,10 +329,10 @@ def test_bad_files_are_named_with_reason_and_fix_or_skipped(tmp_path):
 
     def skipped(kind, count=5):
         archive = open_archive(tmp_path, skip_bad=True)
-        statistics = np.concatenate(archive.scan())
+        statistics = FrameStatistics.join(archive.scan())
         assert [error.kind for error in archive.skipped] == [kind]
-        assert (statistics[:, 0] > 0).sum() == count
-        assert np.isnan(statistics[~(statistics[:, 0] > 0)]).all()
+        assert statistics.usable.sum() == count
+        assert not statistics[~statistics.usable].readable.any()
 
     other = tmp_path.parent / f"{tmp_path.name}-other"
     other.mkdir()
@@ -373,8 +375,8 @@ def test_truncated_frames_are_found_when_they_are_read(tmp_path):
     fails(tmp_path, "frame3.pgm.gz", "cannot be read as images")
     archive = open_archive(tmp_path, skip_bad=True)
     (statistics,) = archive.scan()
-    assert np.isnan(statistics[3]).all()
-    assert (statistics[[0, 1, 2, 4, 5], 0] == 1).all()
+    assert np.isnan(statistics[3:4].columns).all()
+    assert (statistics[[0, 1, 2, 4, 5]].valid == 1).all()
     assert [error.kind for error in archive.skipped] == ["damaged file"]
     with pytest.raises(DataError, match="frame3"):
         _ = archive.sequences[0][3].values
@@ -394,18 +396,18 @@ def test_numbers_that_can_be_no_rain(tmp_path, units, value):
     values[2, :3] = value
     formats.dataset(values, units).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     fails(tmp_path / "rain.nc", f"rain.nc: 30 pixels of a frame are no {units}, such as {value:g}", "missing=...")
-    (statistics,) = open_archive(tmp_path / "rain.nc", options={"missing": str(value)}).scan()
-    assert statistics[2, 0] == pytest.approx(1 - 3 / 8)
+    (statistics,) = open_archive(tmp_path / "rain.nc", reader_options={"missing": str(value)}).scan()
+    assert statistics.valid[2] == pytest.approx(1 - 3 / 8)
     np.save(tmp_path / "rain.npy", values)
-    (statistics,) = open_archive(tmp_path / "rain.npy", options={"missing": str(value)}, units=units).scan()
-    assert statistics[2, 0] == pytest.approx(1 - 3 / 8)
+    (statistics,) = open_archive(tmp_path / "rain.npy", reader_options={"missing": str(value)}, units=units).scan()
+    assert statistics.valid[2] == pytest.approx(1 - 3 / 8)
 
 
 def test_a_picture_that_is_left_out_is_a_gap(tmp_path):
     for k, pixels in enumerate(PIXELS):
         formats.write_pgm(tmp_path / f"frame{k}.pgm", pixels)
     (tmp_path / "frame3.pgm").write_text("no picture")
-    archive = open_archive(tmp_path, "images", skip_bad=True)
+    archive = open_archive(tmp_path, reader="images", skip_bad=True)
     assert archive.times[0].tolist() == [0, 1, 2, 4, 5]
 
 
@@ -428,8 +430,9 @@ def test_times_that_are_none_or_too_few(tmp_path):
     fails(tmp_path / "rain.h5", f"has {len(RAIN)} frames and {len(RAIN) - 1} in time")
 
 
-def read_like(path, *like, **said):
-    first = open_archive(path, like=Reading(*like), **said).sequences[0]
+def read_like(path, reader, like_units, interval, **said):
+    like = ReaderSettings(reader, units=like_units, interval_minutes=interval)
+    first = open_archive(path, like=like, **said).sequences[0]
     return float(first.max()), first.attrs["units"], first.attrs.get("interval_minutes")
 
 
@@ -453,7 +456,7 @@ def test_files_are_read_as_others_were(tmp_path):
 def test_an_interval_that_nothing_says(tmp_path):
     formats.dataset(RAIN, "mm").to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     fails(tmp_path / "rain.nc", "its units are mm, and nothing says of which interval")
-    with pytest.raises(SettingsError, match=r"data.interval_minutes=-5 must be positive"):
+    with pytest.raises(SettingsError, match=r"data.interval_minutes=-5.0 must be positive"):
         open_archive(tmp_path / "rain.nc", interval_minutes=-5.0)
     (tmp_path / "empty.tar").mkdir()
     fails(tmp_path / "empty.tar", "nothing is in it")

@@ -103,7 +103,7 @@ def test_radvor_archive():
 @pytest.mark.slow
 def test_pysteps_fmi():
     files = sorted((folder("MSRNN_TEST_DATA") / "fmi").glob("*.pgm.gz"))
-    archive = open_archive(files, "pysteps:fmi_pgm")
+    archive = open_archive(files, reader="pysteps:fmi_pgm")
     (sequence,) = archive.sequences
     assert sequence.shape == (40, 1, 1226, 760)
     assert sequence.attrs["units"] == "dBZ"
@@ -118,7 +118,7 @@ def test_pysteps_fmi():
 def test_pysteps_mch():
     files = sorted((folder("MSRNN_TEST_DATA") / "mch").glob("*.gif"))
     options = {"product": "AQC", "unit": "mm", "accutime": "5"}
-    archive = open_archive(files, "pysteps:mch_gif", options)
+    archive = open_archive(files, reader="pysteps:mch_gif", reader_options=options)
     (sequence,) = archive.sequences
     assert sequence.shape == (80, 1, 640, 710)
     assert (sequence.attrs["units"], sequence.attrs["interval_minutes"]) == ("mm", 5)

@@ -12,6 +12,7 @@ from helpers import formats
 from msrnn.data import Field, open_data
 from msrnn.errors import DataError, SettingsError
 from msrnn.settings import DataSettings
+from msrnn.units import Units
 
 EVERYTHING = {"shares": (1.0, 0.0, 0.0), "guard": 0}
 
@@ -50,7 +51,7 @@ def test_every_split_has_windows_that_share_no_frame(tmp_path):
         assert np.diff(window).tolist() == [1, 1]
     assert [4, 5, 6] not in seen(held_out(data, "train"))
     assert [3, 4, 6] not in seen(held_out(data, "train"))
-    assert data.settings.epoch_samples == len(held_out(data, "train")) == 15
+    assert data.epoch_samples == len(held_out(data, "train")) == 15
 
 
 def test_training_sees_each_window_once_an_epoch_in_a_new_order(tmp_path):
@@ -157,12 +158,12 @@ def test_normalisation_is_fitted_to_the_training_split_alone(tmp_path):
     rain = open_data(
         DataSettings(archive(tmp_path, values, units="mm", name="mm.nc", interval_minutes=5)), 2, 1, 0
     ).field
-    assert (rain.normalisation, rain.units, rain.interval_minutes) == ("rain", "mm", 5)
+    assert (rain.normalisation, rain.units) == ("rain", Units("mm", 5))
 
 
 def test_another_archive_is_brought_to_the_models_field(tmp_path):
     rates = numbered(8) * 3
-    field = Field(units="mm/h", normalisation="rain", step_minutes=5.0, spacing=(-1000.0, 1000.0))
+    field = Field(units=Units("mm/h"), normalisation="rain", step_minutes=5.0, spacing=(-1000.0, 1000.0))
     where = archive(tmp_path, rates / 12, units="mm", interval_minutes=5)
     data = open_data(DataSettings(where, **EVERYTHING), 2, 1, 0, field)
     assert data.field is field
@@ -219,8 +220,8 @@ def test_splits_stay_what_they_are(tmp_path):
     formats.dataset(numbered(60), "mm/h").to_netcdf(tmp_path / "new.nc", engine="h5netcdf")
     old = open_data(DataSettings(str(tmp_path / "old.nc"), shares=(0.5, 0.25, 0.25)), 2, 1, 0)
     trained = set(chain(*seen(held_out(old, "train"))))
-    assert old.settings.guard == 2
-    new = open_data(replace(old.settings, name=str(tmp_path / "new.nc")), 4, 1, 0)
+    assert old.stored_settings.guard == 2
+    new = open_data(replace(old.stored_settings, name=str(tmp_path / "new.nc")), 4, 1, 0)
     for split in ("validation", "test"):
         assert not trained & set(chain(*seen(held_out(new, split))))
     assert len(held_out(new, "test")) > len(held_out(old, "test"))

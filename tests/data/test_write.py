@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from helpers import formats
-from msrnn.data import write
 from msrnn.data.archive import Archive, open_archive
+from msrnn.data.statistics import STATISTICS
 from msrnn.data.write import convert, save_sequences
 from msrnn.errors import SettingsError
 
@@ -23,7 +23,7 @@ def knmi(tmp_path):
 def test_a_store_holds_what_the_files_hold(knmi, tmp_path):
     convert(open_archive(knmi), tmp_path / "rain.zarr")
     data = xr.open_zarr(tmp_path / "rain.zarr", chunks=None)
-    assert set(data.data_vars) == {"rain_amount", *write.STATISTICS}
+    assert set(data.data_vars) == {"rain_amount", *STATISTICS}
     array = data["rain_amount"]
     np.testing.assert_allclose(array.values[:, 0], RAIN, rtol=1e-6)
     assert array.attrs["units"] == "mm"
@@ -34,7 +34,7 @@ def test_a_store_holds_what_the_files_hold(knmi, tmp_path):
     xr.testing.assert_identical(converted.drop_attrs(deep=False), original.drop_attrs(deep=False))
     assert original.attrs.items() <= converted.attrs.items()
     assert archive.statistics is not None
-    np.testing.assert_allclose(archive.statistics[0], open_archive(knmi).scan()[0], rtol=1e-6)
+    np.testing.assert_allclose(archive.statistics[0].columns, open_archive(knmi).scan()[0].columns, rtol=1e-6)
     with pytest.raises(SettingsError, match=r"to=.*rain.zarr exists: choose another name"):
         convert(open_archive(knmi), tmp_path / "rain.zarr")
 
@@ -43,8 +43,9 @@ def test_statistics_of_frames(tmp_path):
     values = np.array([[[np.nan, 0.0, 0.1, 4.0]], [[np.nan] * 4]]).repeat(2, axis=1)
     formats.dataset(values).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     (statistics,) = open_archive(tmp_path / "rain.nc").scan()
-    np.testing.assert_allclose(statistics[0], [0.75, 2 / 3, 0, 4])
-    assert statistics[1].tolist() == [0, 0, np.inf, -np.inf]
+    first, second = zip(*statistics.columns, strict=True)
+    np.testing.assert_allclose(first, [0.75, 2 / 3, 0, 4])
+    assert second == (0, 0, np.inf, -np.inf)
 
 
 @pytest.mark.parametrize("change", [None, "one file less", "other numbers"])
@@ -106,7 +107,7 @@ def test_a_damaged_store_is_not_read_as_missing(knmi, tmp_path, damage):
             _ = sequence[frames].values
     archive = open_archive(path, skip_bad=True)
     (statistics,) = archive.scan()
-    assert np.flatnonzero(np.isnan(statistics[:, 0])).tolist() == list(range(64, 128))
+    assert np.flatnonzero(~statistics.readable).tolist() == list(range(64, 128))
     assert len(archive.skipped) == 64
 
 
@@ -126,10 +127,10 @@ def test_resized_by_area_mean_in_mm_h(tmp_path):
 def test_statistics_are_of_the_units_that_are_said(tmp_path):
     np.save(tmp_path / "rain.npy", RAIN)
     convert(open_archive(tmp_path / "rain.npy"), tmp_path / "rain.zarr")
-    assert np.isnan(open_archive(tmp_path / "rain.zarr").scan()[0][:, 1]).all()
+    assert np.isnan(open_archive(tmp_path / "rain.zarr").scan()[0].wet).all()
     (said,) = open_archive(tmp_path / "rain.zarr", units="mm/h").scan()
-    np.testing.assert_allclose(said, open_archive(tmp_path / "rain.npy", units="mm/h").scan()[0])
-    assert said[0, 1] > 0.5
+    np.testing.assert_allclose(said.columns, open_archive(tmp_path / "rain.npy", units="mm/h").scan()[0].columns)
+    assert said.wet[0] > 0.5
 
 
 def test_a_grid_mapping_is_kept(tmp_path):

@@ -28,6 +28,7 @@ from msrnn.scores import Score
 from msrnn.scores.results import ALL, Evaluation, resample_key, short
 from msrnn.settings import DataSettings, ModelSettings, RunSettings
 from msrnn.training.train import train
+from msrnn.units import Units
 
 COUNT = 40
 PERSISTENCE, CONSTANT = "persistence", "best constant image"
@@ -193,7 +194,7 @@ def test_what_does_not_suit_is_left_out_and_said(radar, tmp_path):
     settings = digits()
     predictor = untrained(settings)
     directory = RunDirectory(tmp_path / "rain")
-    directory.create(settings, Field(units="mm/h", normalisation="rain"))
+    directory.create(settings, Field(units=Units("mm/h"), normalisation="rain"))
     save_file(predictor.model.state_dict(), directory.weights_file)
     (tmp_path / "empty").mkdir()
     names = ("extrapolation", str(tmp_path / "rain"), str(tmp_path / "empty"))
@@ -330,12 +331,13 @@ def test_extrapolation_carries_rain_on(tmp_path):
 
 GROWTH = """
 import resource
+from dataclasses import replace
 from helpers.untrained import digits, untrained
 from helpers.worst_error import WorstError
 from msrnn.evaluation.evaluate import evaluate
 for sequences in (50, 3000):
     settings = digits()
-    settings.data.test_samples = sequences
+    settings = replace(settings, data=replace(settings.data, test_samples=sequences))
     evaluate(untrained(settings), settings)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
@@ -369,7 +371,7 @@ def test_data_of_several_channels_one_pixel_high(tmp_path):
 
 def test_rain_that_is_not_normalised_as_rain_has_no_balanced_errors(radar):
     settings = rain(radar)
-    settings.data.normalisation = "range"
+    settings = replace(settings, data=replace(settings.data, normalisation="range"))
     evaluation = evaluate(untrained(settings), settings)
     names = {name for name, *_ in evaluation.scores}
     assert "rmse_physical" in names
@@ -421,7 +423,7 @@ def test_weights_in_bfloat16_have_a_fingerprint():
 
 def test_no_balanced_loss_for_rain_that_is_not_normalised_as_rain(radar, tmp_path):
     settings = rain(radar, loss="balanced")
-    settings.data.normalisation = "range"
+    settings = replace(settings, data=replace(settings.data, normalisation="range"))
     with pytest.raises(SettingsError, match="loss=balanced weighs the paper's pixels"):
         train(settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()

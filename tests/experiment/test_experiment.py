@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -111,8 +112,8 @@ def test_a_model_that_takes_no_more_memory_than_another(tmp_path, cell, hidden, 
 
     assert shrunk.model.hidden_channels in range(multiple, hidden, multiple)
     assert held(shrunk) <= held(pyramid)
-    shrunk.model.hidden_channels += multiple
-    assert held(shrunk) > held(pyramid)
+    larger = replace(shrunk.model, hidden_channels=shrunk.model.hidden_channels + multiple)
+    assert held(replace(shrunk, model=larger)) > held(pyramid)
     assert plan.against == {"shrunk": f"ms-{cell}"}
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from msrnn.data.archive import Reading, open_archive
+from msrnn.data.archive import open_archive
 from msrnn.errors import SettingsError
+from msrnn.settings import ReaderSettings
 
 MEMORY, SECONDS = 4 << 30, 20  # a picture of 112 million pixels takes five
 
@@ -49,7 +50,7 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
 
 
 def read(path: Path, reader: str) -> None:
-    archive = open_archive(path, reader, like=Reading(None, "1", None))
+    archive = open_archive(path, reader=reader, like=ReaderSettings(units="1"))
     archive.scan()
     for sequence in archive.sequences:
         values = sequence[: min(len(sequence), 20)].values

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def make_run(path, data, context=3, horizon=2, seed=0):
     """A run directory of a model that nobody trained."""
     settings = RunSettings(ModelSettings("ms-convlstm", hidden_channels=4), data, context=context, horizon=horizon)
     opened = open_data(data, context, horizon, 0)
-    settings.data = opened.settings
+    settings = replace(settings, data=opened.stored_settings)
     torch.manual_seed(seed)
     model = build_model(settings.model, opened.field.channels).eval()
     directory = RunDirectory(path)

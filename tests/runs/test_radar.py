@@ -16,6 +16,7 @@ from helpers.commands import refused
 from msrnn.cli import main
 from msrnn.data.archive import open_archive
 from msrnn.plots import colours
+from msrnn.units import Units
 
 COUNT, MISSING = 40, np.s_[:, :4, :5]
 
@@ -52,7 +53,7 @@ def run(radar, tmp_path_factory):
 def test_what_a_run_knows_of_its_data(run):
     predictor = msrnn.load(run, device="cpu")
     field = predictor.field
-    assert (field.units, field.interval_minutes, field.step_minutes, field.spacing) == ("mm", 5, 5, (-1000, 1000))
+    assert (field.units, field.step_minutes, field.spacing) == (Units("mm", 5), 5, (-1000, 1000))
     assert field.normalisation == "rain"
     assert predictor.settings.data.epoch_samples == 8
 
@@ -152,7 +153,10 @@ def test_units_are_converted_where_that_is_exact(run):
     ("change", "message"),
     [
         (lambda a: a.assign_attrs(units="1"), "its units: 1; the model's: mm"),
-        (lambda a: a.assign_attrs(interval_minutes=60.0), "its interval of mm: 60 min; the model's: 5 min"),
+        (
+            lambda a: a.assign_attrs(interval_minutes=60.0),
+            "its units: mm per 60 minutes; the model",
+        ),
         (lambda a: a.isel(time=slice(None, None, 2)), "its time step: 10 min; the model's: 5 min"),
         (lambda a: a.isel(x=slice(None, None, 2)), "its grid spacing: -1000 x 2000; the model's: -1000 x 1000"),
         (lambda a: a.isel(time=[0, 1, 3]), "not at equal steps"),

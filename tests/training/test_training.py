@@ -15,9 +15,11 @@ from msrnn.data import open_data
 from msrnn.data.loading import Process, TrainingBatches, training_loader
 from msrnn.errors import SettingsError, StoppedError
 from msrnn.runs.directory import RunDirectory
-from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings
+from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings, TrainingLength
 from msrnn.training.module import Training, learning_rate_factor
 from msrnn.training.train import train
+
+STEPS = 6
 
 
 def small(**options) -> RunSettings:
@@ -220,7 +222,7 @@ def test_early_stopping_is_resumed(tmp_path):
     settings = small(epochs=6, patience=1, learning_rate=1e-12)
     whole = train(settings, tmp_path / "whole")
     last = metrics(whole)[-1]["step"]
-    assert last < settings.steps
+    assert last < TrainingLength.of(settings, 12).steps
     resumed = train(settings, whole.path, resume=True)
     assert metrics(resumed)[-1]["step"] == last
 
@@ -413,12 +415,12 @@ def test_a_gradient_that_is_not_finite_stops_the_training(tmp_path):
 
 def test_batches_are_a_function_of_the_step():
     settings = small(accumulate=2)
-    batches = list(TrainingBatches(settings, 0))
+    batches = list(TrainingBatches(settings, STEPS))
     assert [sample for batch in batches for sample in batch] == list(range(24))
     assert [len(batch) for batch in batches] == [2] * 12
-    assert list(TrainingBatches(settings, 4)) == batches[8:]
+    assert list(TrainingBatches(settings, STEPS, 4)) == batches[8:]
     data = open_data(settings.data, 2, 2, 0).training(24)
-    samples, frames = next(iter(training_loader(data, settings, 4)))
+    samples, frames = next(iter(training_loader(data, settings, STEPS, 4)))
     assert samples.tolist() == [16, 17]
     assert frames[1].equal(data[17])
 
@@ -452,7 +454,7 @@ def test_processes_share_a_batch_equally(tmp_path):
     with pytest.raises(SettingsError, match="batch_size=4 in 2 parts cannot be shared equally by 4 processes"):
         train(small(accumulate=2, devices=4), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    batches = [list(TrainingBatches(small(accumulate=2), 1, Process(rank, 2))) for rank in (0, 1)]
+    batches = [list(TrainingBatches(small(accumulate=2), STEPS, 1, Process(rank, 2))) for rank in (0, 1)]
     assert batches[0][:2] == [[4], [6]]
     assert batches[1][:2] == [[5], [7]]
 

@@ -16,7 +16,7 @@ from msrnn.data import open_data
 from msrnn.device import find_device, free_memory
 from msrnn.nn.models import MODELS, PLAIN, build_model, counterpart, mirrored_scales
 from msrnn.runs.predictor import Predictor
-from msrnn.settings import ModelSettings
+from msrnn.settings import Memory, ModelSettings
 
 LARGEST = 64
 """Edge in pixels of the frames on which effective receptive fields are measured, at most."""
@@ -51,11 +51,19 @@ def analyze_run(
     horizon: int,
     batch: int,
     precision: str,
+    memory: Memory | None = None,
     device: str = "auto",
 ) -> Analysis:
-    """A trained model; its effective receptive field is that of its weights, on sequences of its test data.
+    """Analyze a trained model; the effective receptive field is that of its weights, on sequences of its test data.
 
-    `size` is by default that of the sequences it was trained on.
+    Args:
+        predictor: the model.
+        size: height and width of frames; by default those of the sequences it was trained on.
+        context, horizon: frames that are given and predicted.
+        batch: sequences at a time.
+        precision: of the computation.
+        memory: mode of training; by default the run's.
+        device: where it is to be trained.
     """
     settings = predictor.settings
     data = open_data(settings.data, settings.context, settings.horizon, settings.seed, predictor.field)
@@ -68,7 +76,8 @@ def analyze_run(
     def influence(one: ModelSettings) -> Influence | None:
         return effective(predictor.model, frames) if one.name == settings.model.name else None
 
-    return _analysis(settings.model, frames.shape[2], workload, device, influence)
+    model = replace(settings.model, memory=memory or settings.model.memory)
+    return _analysis(model, frames.shape[2], workload, device, influence)
 
 
 def central(frames: Tensor) -> Tensor:

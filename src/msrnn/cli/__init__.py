@@ -22,7 +22,17 @@ import msrnn
 from msrnn.atomic import written
 from msrnn.cli.parsing import Parser, add_data_overrides, add_run_settings, normalised, option, run_settings
 from msrnn.errors import AbandonedError, DiskFullError, NotFiniteError, Setting, SettingsError, StoppedError, join
-from msrnn.settings import Device, Memory, ModelSettings, Precision, Skips, Split, Units, settings_from
+from msrnn.settings import (
+    Device,
+    Memory,
+    ModelSettings,
+    Precision,
+    ReaderSettings,
+    Skips,
+    Split,
+    UnitName,
+    settings_from,
+)
 
 if TYPE_CHECKING:
     from msrnn.nn.forecaster import Forecaster
@@ -278,7 +288,7 @@ def predict(
     horizon: int | None = None,
     reader: str | None = None,
     reader_options: dict[str, Any] | None = None,
-    units: Units | None = None,
+    units: UnitName | None = None,
     interval_minutes: float | None = None,
     device: Device = "auto",
     overwrite: bool = False,
@@ -300,10 +310,10 @@ def predict(
         overwrite: Replace the output if it exists.
         skip_bad: Leave out files that cannot be used.
     """
-    from msrnn.runs.from_files import Source, predict_file
+    from msrnn.runs.from_files import predict_files
 
-    source = Source(input, reader, reader_options or {}, units, interval_minutes, skip_bad)
-    sys.stderr.write(predict_file(run, source, Path(output), context, horizon, device, overwrite) + "\n")
+    settings = ReaderSettings(reader, reader_options or {}, units, interval_minutes, skip_bad)
+    sys.stderr.write(predict_files(run, input, Path(output), settings, context, horizon, device, overwrite) + "\n")
 
 
 def report(runs: list[str], output: str | None = None, sequences: int = 6, device: Device = "auto") -> None:
@@ -388,9 +398,8 @@ def analyze(
             if given or channels is not None:
                 fixed = "--hidden, --kernel-size, --scales, --skips, --options and --channels"
                 raise SettingsError(f"{model} is a run: leave out {fixed}, or name a model")
-            run.model.memory = memory or run.model.memory
             lengths = context or run.context, horizon or run.horizon, batch or run.batch_size // run.accumulate
-            analysis = analyze_run(predictor, size, *lengths, precision or run.precision, device)
+            analysis = analyze_run(predictor, size, *lengths, precision or run.precision, memory, device)
         elif Path(model).name != model:
             raise SettingsError(f"{model}: no such run directory; name one, or a model")
         else:
@@ -505,7 +514,7 @@ def inspect(
     path: list[str],
     reader: str | None = None,
     reader_options: dict[str, Any] | None = None,
-    units: Units | None = None,
+    units: UnitName | None = None,
     interval_minutes: float | None = None,
     context: int = 10,
     horizon: int = 10,
@@ -524,7 +533,7 @@ def inspect(
     _at_least_one(context=context, horizon=horizon)
     from msrnn.data.inspect import inspect as look
 
-    found = look(path, reader, reader_options, units, interval_minutes, context, horizon)
+    found = look(path, ReaderSettings(reader, reader_options or {}, units, interval_minutes), context, horizon)
     sys.stdout.write(found.table(partial(option, "data")))
 
 
@@ -533,7 +542,7 @@ def convert(
     to: str,
     reader: str | None = None,
     reader_options: dict[str, Any] | None = None,
-    units: Units | None = None,
+    units: UnitName | None = None,
     interval_minutes: float | None = None,
     size: tuple[int, int] | None = None,
     skip_bad: bool = False,
@@ -557,7 +566,7 @@ def convert(
     from msrnn.data.archive import open_archive
     from msrnn.data.write import convert as make_store
 
-    archive = open_archive(path, reader, reader_options, units, interval_minutes, skip_bad)
+    archive = open_archive(path, ReaderSettings(reader, reader_options or {}, units, interval_minutes, skip_bad))
     make_store(archive, Path(to), size)
     for line in archive.skipped_lines:
         sys.stderr.write(f"skipped: {line}\n")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from msrnn.data import open_data
+from msrnn.data import HeldOut, open_data
 from msrnn.evaluation.evaluate import evaluate
 from msrnn.plots import animate
 from msrnn.report.page import write_report
 from msrnn.runs.directory import RunDirectory
 from msrnn.runs.predictor import Predictor, load
-from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings
+from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings, TrainingLength
 from msrnn.training.train import train
 
 STEPS_PER_MINUTE = 475
@@ -45,16 +45,18 @@ def run_demo(out: Path, minutes: float) -> None:
     """Train for about `minutes`, evaluate, write a GIF and a report, and name the files to open."""
     directory = RunDirectory(_free(out))
     settings = demo_settings(minutes)
+    data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
+    steps = TrainingLength.of(settings, data.epoch_samples).steps
     _say(
         f"Training {settings.model.name} on moving handwritten digits, {settings.context} frames in, "
-        f"{settings.horizon} out:\n{settings.steps} steps, about {minutes:g} minutes on two CPU cores."
+        f"{settings.horizon} out:\n{steps} steps, about {minutes:g} minutes on two CPU cores."
     )
     train(settings, directory.path)
     predictor = load(directory.path)
     evaluation = evaluate(predictor, settings)
     evaluation.save(directory.path / "scores")
     sys.stdout.write("\n" + evaluation.table() + "\n")
-    animate_test(directory.path / "forecast.gif", predictor, settings)
+    animate_test(directory.path / "forecast.gif", predictor, data.held_out("test"), settings.context)
     write_report(
         [directory.path], directory.path / "report.html", device=str(next(predictor.model.parameters()).device)
     )
@@ -66,13 +68,12 @@ def run_demo(out: Path, minutes: float) -> None:
     )
 
 
-def animate_test(path: Path, predictor: Predictor, settings: RunSettings, sequences: int = 5) -> None:
-    """Truth over forecast of the first test sequences, as a GIF."""
-    test = open_data(settings.data, settings.context, settings.horizon, settings.seed).held_out("test")
+def animate_test(path: Path, predictor: Predictor, test: HeldOut, context: int, sequences: int = 5) -> None:
+    """Write a GIF of the first test sequences, truth over forecast."""
     truth = np.stack([test[index].numpy() for index in range(sequences)])
-    given = truth[:, : settings.context]
-    forecast = np.concatenate((given, predictor.predict(given, settings.horizon)), axis=1)
-    animate(path, {"truth": truth[:, :, 0], "forecast": forecast[:, :, 0]}, settings.context)
+    given = truth[:, :context]
+    forecast = np.concatenate((given, predictor.predict(given, truth.shape[1] - context)), axis=1)
+    animate(path, {"truth": truth[:, :, 0], "forecast": forecast[:, :, 0]}, context)
 
 
 def _free(path: Path) -> Path:

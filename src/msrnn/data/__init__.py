@@ -15,8 +15,12 @@ class Data(Protocol):
     """Sequences (time, channel, y, x) of values in the field's units, NaN where they are missing."""
 
     field: Field
-    settings: DataSettings
-    """With what was found out of the data."""
+    epoch_samples: int
+    """Sequences that make an epoch of training."""
+
+    @property
+    def stored_settings(self) -> DataSettings:
+        """Settings that give these sequences again, even if the archive has grown since."""
 
     @property
     def fingerprint(self) -> int:

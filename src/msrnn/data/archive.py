@@ -7,7 +7,7 @@ import shutil
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
@@ -21,18 +21,16 @@ from tqdm import tqdm
 from msrnn.data.field import Field
 from msrnn.data.lazy import Joined, Part, join
 from msrnn.data.readers import PYSTEPS, READERS, is_zarr, make_reader, recognise
-from msrnn.data.readers.base import READ_ERRORS, SKIP_BAD, STATISTICS, Header, Reader
-from msrnn.errors import DataError, Setting, SettingsError
-from msrnn.units import RAIN_UNITS, Z_R, to_rate
+from msrnn.data.readers.base import READ_ERRORS, Header, Reader
+from msrnn.data.statistics import FrameStatistics
+from msrnn.errors import SKIP_BAD, DataError, Setting
+from msrnn.settings import ReaderSettings
+from msrnn.units import Units
 
 BLOCK_BYTES = 64 << 20
 """So much is read at once."""
-POSSIBLE = {"mm/h": (-1e-3, 1e4), "mm": (-1e-3, 1e4), "dBZ": (-300.0, 150.0)}
-"""What is outside is not of these units, but stands for missing values, or is damaged."""
 LARGEST_FRAME = 1 << 28
 """Values; a file that says it has more in a frame is damaged."""
-WET_MM_H = 0.1
-"""From this rain rate on a pixel counts as wet."""
 
 
 @dataclass
@@ -50,7 +48,7 @@ class Archive:
     """Leave out what cannot be used."""
     skipped: list[DataError] = field(default_factory=list)
     """What was left out."""
-    statistics: list[np.ndarray] | None = None
+    statistics: list[FrameStatistics] | None = None
     """Those of all frames, once they are known; see `scan`."""
 
     @property
@@ -75,34 +73,40 @@ class Archive:
         counts = Counter(str(error.cause) for error in self.skipped)
         return [line + (f" ({count} times)" if count > 1 else "") for line, count in counts.items()]
 
-    def read(self, number: int, frames: slice, size: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Frames (time, channel, y, x) of a sequence, resized by area mean if `size` is given, and their statistics.
+    def read(
+        self, number: int, frames: slice, size: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, FrameStatistics]:
+        """Read frames (time, channel, y, x) of a sequence, resized by area mean if `size` is given.
 
         With `skip_bad`, a frame that cannot be read is noted in `skipped`, and is missing.
+
+        Returns:
+            The frames and their statistics.
 
         Raises:
             DataError: a frame cannot be read, or holds an infinite number.
         """
-        sequence = self.sequences[number]
-        units, interval = sequence.attrs["units"], sequence.attrs.get("interval_minutes")
+        sequence, source = self.sequences[number], self.sources[number]
+        units = Units.from_attrs(sequence.attrs)
         try:
-            values = torch.from_numpy(sequence[frames].values)
-            values = Field(units=units, interval_minutes=interval).of_values(values, sequence.attrs, size)
-            return values.numpy(), np.array(
-                [self._statistics(number, t, v) for t, v in zip(_range(frames), values.numpy(), strict=True)]
-            )
+            values = Field(units=units).of_values(torch.from_numpy(sequence[frames].values), units, size).numpy()
+            known = [
+                FrameStatistics.of_frame(frame, units, source.path(t))
+                for t, frame in zip(_range(frames), values, strict=True)
+            ]
+            return values, FrameStatistics.join(known)
         except DataError as error:
             if not self.skip_bad:
                 raise
             if frames.stop - frames.start == 1:
                 self.skipped.append(error)
                 missing = np.full((1, sequence.shape[1], *(size or sequence.shape[2:])), np.nan, np.float32)
-                return missing, np.full((1, len(STATISTICS)), np.nan)
+                return missing, FrameStatistics.of_unreadable()
         one_by_one = [self.read(number, slice(t, t + 1), size) for t in _range(frames)]
-        return np.concatenate([frame for frame, _ in one_by_one]), np.concatenate([known for _, known in one_by_one])
+        return np.concatenate([frame for frame, _ in one_by_one]), FrameStatistics.join([k for _, k in one_by_one])
 
-    def scan(self) -> list[np.ndarray]:
-        """The statistics of all frames, (time, len(STATISTICS)) for each sequence.
+    def scan(self) -> list[FrameStatistics]:
+        """Return the statistics of all frames of each sequence.
 
         Each frame is read once, unless a store of ours holds them.
 
@@ -120,121 +124,84 @@ class Archive:
                         frames = slice(start, min(start + block, len(sequence)))
                         known.append(self.read(number, frames)[1])
                         bar.update(frames.stop - start)
-                    self.statistics.append(np.concatenate(known))
+                    self.statistics.append(FrameStatistics.join(known))
         return self.statistics
-
-    def _statistics(self, number: int, t: int, frame: np.ndarray) -> tuple[float, ...]:
-        attrs = self.sequences[number].attrs
-        return frame_statistics(frame, attrs["units"], attrs.get("interval_minutes"), self.sources[number].path(t))
 
 
 def _range(frames: slice) -> range:
     return range(frames.start, frames.stop)
 
 
-def frame_statistics(frame: np.ndarray, units: str, interval: float | None, path: object) -> tuple[float, ...]:
-    """`STATISTICS` of a frame.
-
-    Raises:
-        DataError: it holds an infinite number, or one that is no rain.
-    """
-    values = frame[~np.isnan(frame)]
-    if np.isinf(values).any():
-        reason = f"a frame holds {np.isinf(values).sum()} infinite numbers"
-        raise DataError("infinite", path, reason, ("replace them, or leave it out with ", SKIP_BAD))
-    least, most = POSSIBLE.get(units, (-math.inf, math.inf))
-    wrong = values[(values < least) | (values > most)]
-    if wrong.size:
-        reason = f"{wrong.size} pixels of a frame are no {units}, such as {wrong[0]:g}"
-        option = Setting("data.reader_options.missing", "...")
-        fix = ("if that is missing, make it NaN or name it (", option, "); else say the right units")
-        raise DataError("impossible", path, reason, fix)
-    if not values.size:
-        return 0.0, 0.0 if units in RAIN_UNITS else np.nan, np.inf, -np.inf
-    wet = np.nan
-    if units in RAIN_UNITS:
-        wet = float((to_rate(torch.from_numpy(values), units, interval, Z_R["dwd"]) >= WET_MM_H).float().mean())
-    return values.size / frame.size, wet, float(values.min()), float(values.max())
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How files were read: by which reader, and what was said of their units."""
-
-    reader: str | None
-    units: str | None
-    interval_minutes: float | None
-
-
 def open_archive(
     where: str | Path | Sequence[str | Path],
-    reader: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    units: str | None = None,
-    interval_minutes: float | None = None,
-    skip_bad: bool = False,
-    like: Reading | None = None,
+    settings: ReaderSettings | None = None,
+    *,
+    like: ReaderSettings | None = None,
+    **changes: Any,
 ) -> Archive:
-    """Sequences from a file, a folder, a pattern such as "radar/*.h5", or several of these.
+    """Open sequences in a file, a folder, a pattern such as "radar/*.h5", or several of these.
 
     Files that say when their frames are make one sequence, in order of time. Pictures that do not make one in each
     folder, in order of their names; any other file without times is a sequence, or several, of its own.
 
     Args:
-        where: what to read.
-        reader: its name in `READERS`, or pysteps:NAME; by default the first file's content decides.
-        options: of the reader.
-        units: one of `units.UNITS`; by default what the files say.
-        interval_minutes: of units mm; by default what the files say.
-        skip_bad: leave out what cannot be used, and list it in `Archive.skipped`.
+        where: the files.
+        settings: how to read them; by default as the first file's content and the files themselves say.
+        changes: single fields of `settings`, such as units="mm/h".
         like: how other files were read: those of the same reader are read likewise, others where they say nothing.
 
     Raises:
         DataError: a file is missing or cannot be used.
         SettingsError: there is no such reader or option.
     """
+    settings, like = replace(settings or ReaderSettings(), **changes), like or ReaderSettings()
     skipped: list[DataError] = []
-    note = skipped.append if skip_bad else _raise
-    if interval_minutes is not None and not 0 < interval_minutes < math.inf:
-        raise SettingsError(Setting("data.interval_minutes", f"{interval_minutes:g}"), " must be positive and finite")
+    note = skipped.append if settings.skip_bad else _raise
     files = find_files(where, note)
     if not files and not skipped:
         raise DataError("no file", where, "nothing is in it", "name a file, a folder or a quoted pattern")
-    name = reader or _recognised(files)
-    if like is not None and like.reader == name:
-        units, interval_minutes = units or like.units, interval_minutes or like.interval_minutes
-    options = dict(options or {})
-    if units is not None and name in READERS and "units" in signature(READERS[name]).parameters:
-        options.setdefault("units", units)
-    chosen = make_reader(name, options)
-    parts, headers = _headers(chosen, files, note)
+    packed = len(skipped)
+    name = settings.reader or _recognised(files)
+    if like.reader == name:
+        settings = replace(
+            settings,
+            units=settings.units or like.units,
+            interval_minutes=settings.interval_minutes or like.interval_minutes,
+        )
+    reader = _reader(name, settings)
+    parts = _parts(reader, files, note)
+    if parts and settings.units is None and like.units and not any(part.header.units for part in parts):
+        settings = replace(settings, units=like.units)
+        reader = _reader(name, settings)  # what it divides integers by depends on their units
+        del skipped[packed:]
+        parts = _parts(reader, files, note)
     if not parts:
         raise skipped[0]
-    if (
-        like is not None
-        and like.units is not None
-        and units is None
-        and all(header.units is None for header in headers)
-    ):
-        return open_archive(where, name, options, like.units, interval_minutes, skip_bad, like)
-    interval = like.interval_minutes if like is not None else None
-    said = units, interval_minutes
-    headers = [_completed(part.path, header, said, interval) for part, header in zip(parts, headers, strict=True)]
-    parts, headers = _of_one_grid(parts, headers, note)
-    archive = Archive([], [], chosen.name, headers[0].largest, skip_bad, skipped)
+    parts = [
+        part._replace(header=_completed(part.path, part.header, settings, like.interval_minutes)) for part in parts
+    ]
+    parts = _of_one_grid(parts, note)
+    archive = Archive([], [], reader.name, parts[0].header.largest, settings.skip_bad, skipped)
     statistics = []
-    for group in _groups(parts, headers):
-        members, known = [parts[i] for i in group], [headers[i] for i in group]
-        order = _in_order(members, known, note)
-        sequence, source = join(chosen, members, known, order)
+    for members in _groups(parts):
+        order = _in_order(members, note)
+        sequence, source = join(reader, members, order)
         archive.sequences.append(sequence)
         archive.sources.append(source)
-        stored = [header.statistics for header in known if header.statistics is not None]
-        if len(stored) == len(known):
-            statistics.append(np.concatenate(stored)[order])
-    if len(statistics) == len(archive.sequences) and not skip_bad:  # what is bad is found by reading it
+        stored = [part.header.statistics for part in members if part.header.statistics is not None]
+        if len(stored) == len(members):
+            statistics.append(FrameStatistics.join(stored)[order])
+    if len(statistics) == len(archive.sequences) and not settings.skip_bad:  # what is bad is found by reading it
         archive.statistics = statistics
     return archive
+
+
+def _reader(name: str, settings: ReaderSettings) -> Reader:
+    """Make the reader of that name; readers with an option for units get those of the settings."""
+    options = dict(settings.reader_options)
+    if settings.units is not None and name in READERS and "units" in signature(READERS[name]).parameters:
+        options.setdefault("units", settings.units)
+    return make_reader(name, options)
 
 
 def _raise(error: DataError) -> None:
@@ -314,77 +281,69 @@ def _recognised(files: Iterable[Path]) -> str:
     )
 
 
-def _headers(
-    reader: Reader, files: Sequence[Path], note: Callable[[DataError], None]
-) -> tuple[list[Part], list[Header]]:
-    parts, headers = [], []
+def _parts(reader: Reader, files: Sequence[Path], note: Callable[[DataError], None]) -> list[Part]:
+    """Read the headers of files; `note` is told of files that cannot be used."""
+    parts: list[Part] = []
     places: Counter[Path] = Counter()
     for path in tqdm(files, desc="opening files", unit="file", disable=None, delay=2, leave=False):
         place = places[path.parent]
         places[path.parent] += 1
         try:
-            found = reader.headers(path)
+            headers = reader.headers(path)
         except DataError as error:
             note(error)
             continue
-        wrong = [header.shape for header in found if not _possible(header.shape)]
+        wrong = [header.shape for header in headers if not _possible(header.shape)]
         if wrong:
             reason = f"says that its frames are {' x '.join(map(str, wrong[0]))} (time, channel, y, x)"
             note(DataError("damaged file", path, reason, ("fetch it again, or leave it out with ", SKIP_BAD)))
             continue
-        if len(found) == 1 and found[0].shape[0] == 1 and found[0].times is None:
-            found = [replace(found[0], times=np.array([place]))]  # a file that is left out is a gap
-        parts += [Part(path, number) for number in range(len(found))]
-        headers += found
-    return parts, headers
+        if len(headers) == 1 and headers[0].shape[0] == 1 and headers[0].times is None:
+            headers = [replace(headers[0], times=np.array([place]))]  # a file that is left out is a gap
+        parts += [Part(path, number, header) for number, header in enumerate(headers)]
+    return parts
 
 
 def _possible(shape: tuple[int, ...]) -> bool:
     return min(shape) > 0 and math.prod(shape[1:]) <= LARGEST_FRAME
 
 
-Said = tuple[str | None, float | None]
-"""Units, and interval in minutes."""
-
-
-def _completed(path: Path, header: Header, said: Said, otherwise: float | None) -> Header:
-    """A header with what the user said, or, where nobody says the interval, another one.
+def _completed(path: Path, header: Header, settings: ReaderSettings, interval: float | None) -> Header:
+    """Return the header with the units that settings say; `interval` is for mm of which nothing says the interval.
 
     Raises:
-        DataError: units of mm are without an interval.
+        DataError: nothing says the interval of mm.
     """
-    units = said[0] or header.units
-    interval = said[1] or header.interval_minutes or otherwise
-    if units == "mm" and interval is None:
+    found = header.units
+    name = settings.units or (found.name if found else None)
+    minutes = settings.interval_minutes or (found.interval_minutes if found else None) or interval
+    if name == "mm" and minutes is None:
         fix = ("say it, such as ", Setting("data.interval_minutes", 5))
         raise DataError("no interval", path, "its units are mm, and nothing says of which interval", fix)
-    interval = interval if units == "mm" else None
-    same = (units, interval) == (header.units, header.interval_minutes)
-    return replace(header, units=units, interval_minutes=interval, statistics=header.statistics if same else None)
+    units = None if name is None else Units(name, minutes)
+    return replace(header, units=units, statistics=header.statistics if units == found else None)
 
 
-def _of_one_grid(
-    parts: list[Part], headers: list[Header], note: Callable[[DataError], None]
-) -> tuple[list[Part], list[Header]]:
-    """All that have the first one's frames; the others are noted."""
-    first, kept = headers[0], []
-    for i, (part, header) in enumerate(zip(parts, headers, strict=True)):
-        difference = _difference(header, first)
+def _of_one_grid(parts: Sequence[Part], note: Callable[[DataError], None]) -> list[Part]:
+    """Keep the parts with the first one's frames; `note` is told of the others."""
+    first, kept = parts[0], []
+    for part in parts:
+        difference = _difference(part.header, first.header)
         if difference:
             fix = ("put files of one kind into a folder of their own, or leave out the others with ", SKIP_BAD)
-            note(DataError("other grid", part.path, f"{difference} {parts[0].path}", fix))
+            note(DataError("other grid", part.path, f"{difference} {first.path}", fix))
         else:
-            kept.append(i)
-    return [parts[i] for i in kept], [headers[i] for i in kept]
+            kept.append(part)
+    return kept
 
 
 def _difference(header: Header, first: Header) -> str:
-    """In which way frames are not those of the first file; empty, if they are."""
+    """Say in which way frames differ from those of the first file; empty, if they do not."""
     if header.shape[1:] != first.shape[1:]:
         sizes = [" x ".join(map(str, h.shape[1:])) for h in (header, first)]
         return f"frames of {sizes[0]} (channel, y, x), not {sizes[1]} as in"
-    if (header.units, header.interval_minutes) != (first.units, first.interval_minutes):
-        return f"units {_units_of(header)}, not {_units_of(first)} as in"
+    if header.units != first.units:
+        return f"units {header.units or 'none'}, not {first.units or 'none'} as in"
     if header.largest != first.largest:
         return f"integers up to {header.largest}, not {first.largest} as in"
     for axis in ("y", "x"):
@@ -401,39 +360,35 @@ def _is_timed(header: Header) -> bool:
     return header.times is not None and header.times.dtype.kind == "M"
 
 
-def _units_of(header: Header) -> str:
-    return f"{header.units or 'none'}{f' per {header.interval_minutes:g} min' if header.interval_minutes else ''}"
-
-
-def _groups(parts: Sequence[Part], headers: Sequence[Header]) -> list[list[int]]:
-    """Which parts make a sequence together."""
-    groups: dict[object, list[int]] = {}
-    for i, (part, header) in enumerate(zip(parts, headers, strict=True)):
-        if _is_timed(header):
-            key: object = part.sequence
-        elif header.shape[0] == 1:
+def _groups(parts: Sequence[Part]) -> list[list[Part]]:
+    """Say which parts make a sequence together."""
+    groups: dict[object, list[Part]] = {}
+    for part in parts:
+        if _is_timed(part.header):
+            key: object = part.number
+        elif part.header.shape[0] == 1:
             key = part.path.parent
         else:
-            key = part
-        groups.setdefault(key, []).append(i)
+            key = part.path, part.number
+        groups.setdefault(key, []).append(part)
     return list(groups.values())
 
 
-def _in_order(parts: Sequence[Part], headers: Sequence[Header], note: Callable[[DataError], None]) -> np.ndarray:
-    """The frames of all parts by time; of frames with the same time, the first."""
-    count = sum(header.shape[0] for header in headers)
-    times = [header.times for header in headers if header.times is not None]
+def _in_order(parts: Sequence[Part], note: Callable[[DataError], None]) -> np.ndarray:
+    """Sort the frames of all parts by time; of frames with the same time, only the first is kept."""
+    lengths = [part.header.shape[0] for part in parts]
+    times = [part.header.times for part in parts if part.header.times is not None]
     if not times:
-        return np.arange(count)
+        return np.arange(sum(lengths))
     all_times = np.concatenate(times)
     _, order = np.unique(all_times, return_index=True)
-    if len(order) < count:
-        part_of = np.repeat(np.arange(len(parts)), [header.shape[0] for header in headers])
-        for again in np.setdiff1d(np.arange(count), order):
+    if len(order) < len(all_times):
+        paths = [part.path for part, length in zip(parts, lengths, strict=True) for _ in range(length)]
+        for again in np.setdiff1d(np.arange(len(all_times)), order):
             first = int(np.flatnonzero(all_times == all_times[again])[0])
-            reason = f"its time {np.datetime_as_string(all_times[again], 's')} is also in {parts[part_of[first]].path}"
+            reason = f"its time {np.datetime_as_string(all_times[again], 's')} is also in {paths[first]}"
             fix = ("keep one of them, or leave out the later with ", SKIP_BAD)
-            note(DataError("duplicate time", parts[part_of[again]].path, reason, fix))
+            note(DataError("duplicate time", paths[again], reason, fix))
     return order
 
 

@@ -1,6 +1,6 @@
 """What the numbers in frames mean, and how they become the network's [0, 1] and come back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from msrnn.data.grid import area_mean
 from msrnn.errors import DataError, Setting, SettingsError, Text
-from msrnn.units import RAIN_UNITS, UNITS, Z_R, ZR, from_rate, pixel_from_rate, rate_from_pixel, to_rate
+from msrnn.units import RAIN_UNITS, Z_R, ZR, Units, from_rate, pixel_from_rate, rate_from_pixel, to_rate
 
 Fill = Literal["dry", "last"]
 MINUTE_NS = 60_000_000_000
@@ -23,14 +23,11 @@ class Field:
     """What a model's frames are. It is stored with the run, and is all that `predict` has to know of the data.
 
     Raises:
-        SettingsError: units or normalisation are unknown, or do not go together.
+        SettingsError: units and normalisation do not go together.
     """
 
     channels: int = 1
-    units: str = "1"
-    """One of `units.UNITS`."""
-    interval_minutes: float | None = None
-    """Of units mm."""
+    units: Units = field(default_factory=Units)
     z_r: tuple[float, float] = Z_R["dwd"]
     """a and b of Z = a R^b."""
     normalisation: Literal["none", "range", "rain"] = "none"
@@ -49,9 +46,7 @@ class Field:
     """By which the files were read; None: there are none."""
 
     def __post_init__(self) -> None:
-        if self.units not in UNITS:
-            raise SettingsError(f"no units {self.units!r}; choose from {', '.join(UNITS)}")
-        if (self.normalisation == "rain") and self.units not in RAIN_UNITS:
+        if self.normalisation == "rain" and not self.is_rain:
             units = f"normalisation rain is for {', '.join(RAIN_UNITS)}, the units are {self.units}: "
             raise SettingsError(units, "say the units of the rain with ", Setting("data.units"))
         if self.normalisation == "range" and not self.smallest < self.largest:
@@ -69,7 +64,7 @@ class Field:
     @property
     def is_rain(self) -> bool:
         """Whether the numbers are rain, and can be mm/h."""
-        return self.units in RAIN_UNITS
+        return self.units.is_rain
 
     @property
     def _z_r(self) -> ZR:
@@ -107,27 +102,23 @@ class Field:
 
     def rates(self, values: Tensor) -> Tensor:
         """Values as rain rates in mm/h."""
-        return to_rate(values, self.units, self.interval_minutes, self._z_r)
+        return to_rate(values, self.units, self._z_r)
 
     def from_rates(self, rates_mm_h: Tensor) -> Tensor:
         """Rain rates in mm/h as values."""
-        return from_rate(rates_mm_h, self.units, self.interval_minutes, self._z_r)
+        return from_rate(rates_mm_h, self.units, self._z_r)
 
-    def of_values(self, values: Tensor, attrs: dict[Any, Any], size: tuple[int, int] | None = None) -> Tensor:
-        """Values of a sequence with these `attrs` in the field's units, resized by area mean (rain: of rates)."""
+    def of_values(self, values: Tensor, units: Units, size: tuple[int, int] | None = None) -> Tensor:
+        """Convert values in other units to the field's, and resize them by area mean (rain: of rates)."""
         resized = size is not None and tuple(values.shape[-2:]) != tuple(size)
-        same = (attrs["units"], attrs.get("interval_minutes")) == (self.units, self.interval_minutes)
-        if not self.is_rain or (same and not resized):
+        if not self.is_rain or (units == self.units and not resized):
             return area_mean(values, size) if size is not None else values
-        rates = to_rate(values, attrs["units"], attrs.get("interval_minutes"), self._z_r)
+        rates = to_rate(values, units, self._z_r)
         return self.from_rates(area_mean(rates, size) if size is not None else rates)
 
-    def to_values(self, values: Tensor, attrs: dict[Any, Any]) -> Tensor:
-        """Values in the field's units in those that `attrs` have."""
-        units, interval = attrs["units"], attrs.get("interval_minutes")
-        if (units, interval) == (self.units, self.interval_minutes):
-            return values
-        return from_rate(self.rates(values), units, interval, self._z_r)
+    def to_values(self, values: Tensor, units: Units) -> Tensor:
+        """Convert values in the field's units to other units."""
+        return values if units == self.units else from_rate(self.rates(values), units, self._z_r)
 
     def check(self, what: str, other: "Field") -> None:
         """Raise a `DataError` that names both sides, if frames of another field cannot be made this one's.
@@ -136,13 +127,11 @@ class Field:
             what: the frames' name in the message.
             other: what they are; their normalisation does not matter.
         """
-        same_kind = other.units == self.units or (other.is_rain and self.is_rain)
-        if not same_kind:
+        if other.is_rain != self.is_rain:
             say = ("convert it, or say its units with ", Setting("data.units"))
-            raise _mismatch(what, "units", other.units, self.units, say)
-        if other.units == self.units == "mm" and other.interval_minutes != self.interval_minutes:
-            ours, theirs = (f"{field.interval_minutes:g} min" for field in (other, self))
-            raise _mismatch(what, "interval of mm", ours, theirs, "convert it")
+            raise _mismatch(what, "units", other.units.name, self.units.name, say)
+        if other.units.name == self.units.name and other.units != self.units:
+            raise _mismatch(what, "units", other.units, self.units, "convert it")
         if other.channels != self.channels:
             raise _mismatch(what, "number of channels", other.channels, self.channels, "choose the channels")
         if other.names is not None and self.names is not None and other.names != self.names:
@@ -172,18 +161,28 @@ class Field:
             spacing = spacing[0] * sequence.sizes["y"] / size[0], spacing[1] * sequence.sizes["x"] / size[1]
         return cls(
             channels=sequence.sizes["channel"],
-            units=sequence.attrs["units"],
-            interval_minutes=sequence.attrs.get("interval_minutes"),
+            units=Units.from_attrs(sequence.attrs),
             step_minutes=step_minutes,
             spacing=spacing,
             names=channel_names(sequence),
             **more,
         )
 
+    def document(self) -> dict[str, Any]:
+        """The field as a run directory stores it."""
+        document: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            if name == "units":
+                document |= {"units": self.units.name, "interval_minutes": self.units.interval_minutes}
+            else:
+                document[name] = value
+        return document
+
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "Field":
-        """The field in a YAML document."""
+        """Make the field of a document."""
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
+        values["units"] = Units(values["units"], values.pop("interval_minutes"))
         return cls(**values)
 
 

@@ -1,18 +1,19 @@
 """What is in files, in a few lines."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from msrnn.data.archive import Archive, open_archive, step_between
 from msrnn.data.field import MINUTE_NS, channel_names, grid_spacing
 from msrnn.data.splits import cut_windows
+from msrnn.data.statistics import FrameStatistics
 from msrnn.errors import DataError, Spell
-from msrnn.units import RAIN_UNITS
+from msrnn.settings import ReaderSettings
+from msrnn.units import Units
 
 
 @dataclass
@@ -33,29 +34,28 @@ class Inspection:
 
 
 def inspect(
-    where: Sequence[str],
-    reader: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    units: str | None = None,
-    interval_minutes: float | None = None,
-    context: int = 10,
-    horizon: int = 10,
+    where: Sequence[str], settings: ReaderSettings | None = None, context: int = 10, horizon: int = 10
 ) -> Inspection:
     """Read every frame once, and go on after errors.
+
+    Args:
+        where: files, folders or patterns.
+        settings: how to read them.
+        context, horizon: frames that are given and predicted, for the number of windows.
 
     Raises:
         SettingsError: nothing can be read.
     """
-    archive = open_archive(where, reader, options, units, interval_minutes, skip_bad=True)
-    statistics = np.concatenate(archive.scan())
+    archive = open_archive(where, replace(settings or ReaderSettings(), skip_bad=True))
+    archive.scan()
     errors = {
         kind: (count, next(error for error in archive.skipped if error.kind == kind))
         for kind, count in Counter(error.kind for error in archive.skipped).items()
     }
-    return Inspection(_facts(archive, statistics, context, horizon), errors)
+    return Inspection(_facts(archive, context, horizon), errors)
 
 
-def _facts(archive: Archive, statistics: np.ndarray, context: int, horizon: int) -> dict[str, str]:
+def _facts(archive: Archive, context: int, horizon: int) -> dict[str, str]:
     first, times = archive.sequences[0], [one.astype(np.int64) for one in archive.times]
     channel, height, width = archive.shape
     count, frames = len(archive.sequences), sum(map(len, times))
@@ -74,27 +74,27 @@ def _facts(archive: Archive, statistics: np.ndarray, context: int, horizon: int)
         facts["gaps"] = _gaps(archive.times, step)
     else:
         facts["time"] = "not in the files: frames are numbered"
-    interval = first.attrs.get("interval_minutes")
-    of_interval = first.attrs["units"] + (f" per {interval:g} minutes" if interval else "")
-    facts["units"] = of_interval + (f" (integers scaled by {archive.largest})" if archive.largest != 1 else "")
+    units = Units.from_attrs(first.attrs)
+    facts["units"] = str(units) + (f" (integers scaled by {archive.largest})" if archive.largest != 1 else "")
     spacing = grid_spacing(first)
     if spacing:
         said = str(first["y"].attrs.get("units", "")).replace("km", "m")
         facts["grid spacing"] = f"{abs(spacing[0]):g} x {abs(spacing[1]):g} {said}".strip()
-    valid, wet, smallest, largest = statistics[~np.isnan(statistics[:, 0])].T
-    if (valid > 0).any():
-        facts["range"] = f"{smallest.min():g} to {largest.max():g}"
-    if valid.size:
+    statistics = archive.scan()
+    readable = FrameStatistics.join([known[known.readable] for known in statistics])
+    valid = readable.valid
+    if readable.usable.any():
+        facts["range"] = f"{readable.smallest.min():g} to {readable.largest.max():g}"
+    if len(readable):
         facts["missing"] = (
             f"{1 - valid.mean():.1%} (least in a frame {1 - valid.max():.1%}, most {1 - valid.min():.1%})"
         )
-    if first.attrs["units"] in RAIN_UNITS and valid.size:
-        facts["wet"] = (
-            f"{np.average(wet, weights=valid) if valid.any() else 0:.1%} of what is known, at 0.1 mm/h or more"
-        )
-    usable = np.split(statistics[:, 0] > 0, np.cumsum([len(one) for one in times])[:-1])
+    if units.is_rain and len(readable):
+        wet = np.average(readable.wet, weights=valid) if valid.any() else 0
+        facts["wet"] = f"{wet:.1%} of what is known, at 0.1 mm/h or more"
     windows = sum(
-        len(cut_windows(one, good, context + horizon, step or 1, 1)) for one, good in zip(times, usable, strict=True)
+        len(cut_windows(one, known.usable, context + horizon, step or 1, 1))
+        for one, known in zip(times, statistics, strict=True)
     )
     facts["windows"] = f"{windows} of {context} + {horizon} frames, without a gap"
     return facts

@@ -12,18 +12,20 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from msrnn.data.readers.arrays import bytes_held
-from msrnn.data.readers.base import AXES, SKIP_BAD, Header, Reader, Sliced, View, reading
-from msrnn.errors import DataError
+from msrnn.data.readers.base import AXES, Header, Reader, Sliced, View, reading
+from msrnn.errors import SKIP_BAD, DataError
+from msrnn.units import Units
 
 CACHED_BYTES, CACHED_FILES = 256 << 20, 64
 
 
 class Part(NamedTuple):
-    """Consecutive frames: those of one sequence in one file."""
+    """One sequence in one file: consecutive frames."""
 
     path: Path
-    sequence: int
+    number: int
     """Which of the sequences in the file."""
+    header: Header
 
 
 class Joined(BackendArray):
@@ -38,7 +40,8 @@ class Joined(BackendArray):
 
     def __init__(self, reader: Reader, parts: Sequence[Part], index: np.ndarray, shape: tuple[int, ...]) -> None:
         self.reader = reader
-        self.parts = parts
+        self.parts = [(part.path, part.number) for part in parts]
+        """File and number of each part. Headers are dropped: there may be a million."""
         self.index = index
         self.shape = (len(index), *shape[1:])
         self.dtype = np.dtype(np.float32)
@@ -48,8 +51,8 @@ class Joined(BackendArray):
 
     def path(self, frame: int) -> Path:
         """The file that a frame comes from."""
-        part: Part = self.parts[self.index[frame, 0]]
-        return part.path
+        path, _ = self.parts[int(self.index[frame, 0])]
+        return path
 
     def _read(self, key: tuple[int | slice, ...]) -> np.ndarray:
         times, *rest = key
@@ -63,8 +66,8 @@ class Joined(BackendArray):
         return np.concatenate(pieces) if pieces else np.empty((0, *self.shape[1:]), np.float32)[(slice(None), *rest)]
 
     def _slice(self, part: int, times: int | slice, rest: Sequence[int | slice]) -> np.ndarray:
-        path, sequence = self.parts[part]
-        frames = opened(self.reader, path)[sequence]
+        path, number = self.parts[part]
+        frames = opened(self.reader, path)[number]
         if tuple(frames.shape[1:]) != self.shape[1:]:
             sizes = [" x ".join(map(str, shape)) for shape in (frames.shape[1:], self.shape[1:])]
             reason = f"its frames are {sizes[0]} (channel, y, x), those before it {sizes[1]}"
@@ -75,29 +78,27 @@ class Joined(BackendArray):
             return np.array(frames[(times, *rest)], np.float32)
 
 
-def join(
-    reader: Reader, parts: Sequence[Part], headers: Sequence[Header], order: np.ndarray
-) -> tuple[xr.DataArray, Joined]:
-    """One sequence of the frames of all parts, and what it reads from.
+def join(reader: Reader, parts: Sequence[Part], order: np.ndarray) -> tuple[xr.DataArray, Joined]:
+    """Make one sequence of the frames of all parts.
 
     Args:
         reader: reads the parts' files.
-        parts: where the frames are.
-        headers: what is known of each part; the first speaks for all.
+        parts: where the frames are; the header of the first speaks for all.
         order: which frames to take, counted over all parts, in order of time.
+
+    Returns:
+        The sequence, and what it reads from.
     """
+    headers = [part.header for part in parts]
+    first = headers[0]
     lengths = [header.shape[0] for header in headers]
     places = np.concatenate([np.stack((np.full(n, p), np.arange(n)), axis=1) for p, n in enumerate(lengths)])
-    first = headers[0]
-    joined = Joined(reader, tuple(parts), places[order], first.shape)
+    joined = Joined(reader, parts, places[order], first.shape)
     times = [header.times for header in headers if header.times is not None]
     time = np.concatenate(times)[order] if times else np.arange(len(order))
     variable = xr.Variable(AXES, indexing.LazilyIndexedArray(joined))
-    array = xr.DataArray(variable, {"time": ("time", time), **first.coords}, attrs=dict(first.attrs))
-    array.attrs["units"] = first.units or "1"
-    if first.interval_minutes is not None:
-        array.attrs["interval_minutes"] = first.interval_minutes
-    return array, joined
+    attrs = {**first.attrs, **(first.units or Units()).attrs}
+    return xr.DataArray(variable, {"time": ("time", time), **first.coords}, attrs=attrs), joined
 
 
 _cache: OrderedDict[tuple[Reader, Path, int], tuple[list[Sliced], int]] = OrderedDict()

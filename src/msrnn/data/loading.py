@@ -80,11 +80,11 @@ class TrainingBatches(Sampler[list[int]]):
     each process takes an equal share.
     """
 
-    def __init__(self, settings: RunSettings, first_step: int, process: Process = ALONE) -> None:
+    def __init__(self, settings: RunSettings, steps: int, first_step: int = 0, process: Process = ALONE) -> None:
         self.share = settings.batch_size // (settings.accumulate * process.total)
         self.process = process
         self.first = first_step * settings.accumulate
-        self.last = settings.steps * settings.accumulate
+        self.last = steps * settings.accumulate
 
     def __len__(self) -> int:
         return self.last  # all parts of the training: Lightning counts those before first_step as done
@@ -96,12 +96,12 @@ class TrainingBatches(Sampler[list[int]]):
 
 
 def training_loader(
-    dataset: Dataset[Tensor], settings: RunSettings, first_step: int, process: Process = ALONE
+    dataset: Dataset[Tensor], settings: RunSettings, steps: int, first_step: int = 0, process: Process = ALONE
 ) -> DataLoader[tuple[int, Tensor]]:
-    """(numbers, sequences) of each part of each batch from `first_step` on."""
+    """Load (numbers, sequences) of each part of each batch, from `first_step` on, for a training of `steps` steps."""
     return Sequences(
         Numbered(dataset),
-        batch_sampler=TrainingBatches(settings, first_step, process),
+        batch_sampler=TrainingBatches(settings, steps, first_step, process),
         **_workers(settings.workers),
     )
 

@@ -29,7 +29,8 @@ class MovingMNIST:
     """
 
     def __init__(self, settings: DataSettings, length: int, seed: int) -> None:
-        self.settings = replace(settings, epoch_samples=settings.epoch_samples or SAMPLES["train"])
+        self.settings = settings
+        self.epoch_samples = settings.epoch_samples or SAMPLES["train"]
         self.length = length
         self.seed = seed
         self.field = Field()
@@ -38,8 +39,13 @@ class MovingMNIST:
         test_file = settings.digits.test_file
         self.fixed = None if test_file is None else FixedSequences(Path(test_file), length)
 
+    @property
+    def stored_settings(self) -> DataSettings:
+        """The settings, with the length of an epoch."""
+        return replace(self.settings, epoch_samples=self.epoch_samples)
+
     def training(self, samples: int) -> "MovingDigits":
-        """So many sequences, all different."""
+        """Return `samples` sequences, all different."""
         return self._moving("train", samples, self.seed)
 
     def held_out(self, split: Split, on_crops: bool = False) -> HeldOut:

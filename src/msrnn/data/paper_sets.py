@@ -38,14 +38,7 @@ def open_files(settings: DataSettings) -> Archive:
                 "no file", folder, "there is no such folder", (Setting("data.path"), f" names that of {settings.name}")
             )
         return NAMED[settings.name].open(settings, folder)
-    return open_archive(
-        settings.name,
-        settings.reader,
-        settings.reader_options,
-        settings.units,
-        settings.interval_minutes,
-        settings.skip_bad,
-    )
+    return open_archive(settings.name, settings.reader_settings)
 
 
 KTH_VALIDATION, KTH_TEST = (14, 15, 16), tuple(range(17, 26))
@@ -59,7 +52,7 @@ def _open_kth(settings: DataSettings, folder: Path) -> Archive:
     if not chosen:
         wanted = f"no video of {', '.join(settings.actions)} in it"
         raise DataError("no file", folder, wanted, "KTH's files are called person01_walking_d1_uncomp.avi and so on")
-    return open_archive(chosen, "video", skip_bad=settings.skip_bad)
+    return open_archive(chosen, reader="video", skip_bad=settings.skip_bad)
 
 
 def _label_kth(archive: Archive) -> Labels:
@@ -78,7 +71,7 @@ def _open_taxibj(settings: DataSettings, folder: Path) -> Archive:
     if not files:
         reason = "no TaxiBJ file in it"
         raise DataError("no file", folder, reason, "they are called BJ13_M32x32_T30_InOut.h5 and so on")
-    return open_archive(files, "taxibj", skip_bad=settings.skip_bad)
+    return open_archive(files, reader="taxibj", skip_bad=settings.skip_bad)
 
 
 def _label_taxibj(archive: Archive) -> Labels:
@@ -98,12 +91,12 @@ def _open_germany(settings: DataSettings, folder: Path) -> Archive:
         return open_archive(stores, skip_bad=settings.skip_bad)
     hdf5 = [path for path in files if path.suffix.lower() in (".h5", ".hdf5", ".hdf")]
     if hdf5:
-        return open_archive(hdf5, "germany", skip_bad=settings.skip_bad)
+        return open_archive(hdf5, reader="germany", skip_bad=settings.skip_bad)
     radolan = [path for path in files if re.search(r"(^|[^a-z])ry[\d_-]", path.name.lower())]
     if not radolan:
         fix = "give RYDL.hdf5, one HDF5 a year, RADOLAN RY files (raa01-ry_...), or a Zarr store made of them"
         raise DataError("no file", folder, "no RY data in it", fix)
-    return open_archive(radolan, "radolan", skip_bad=settings.skip_bad)
+    return open_archive(radolan, reader="radolan", skip_bad=settings.skip_bad)
 
 
 def _label_germany(archive: Archive) -> Labels:

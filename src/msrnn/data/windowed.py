@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -16,19 +16,18 @@ from msrnn.data.archive import Archive, step_between
 from msrnn.data.field import MINUTE_NS, Field, fitted
 from msrnn.data.held_out import Drawn, HeldOut
 from msrnn.data.paper_sets import NAMED, open_files
-from msrnn.data.readers.base import STATISTICS
 from msrnn.data.splits import DAY_NS, TEST, TRAIN, VALIDATION, cut_windows, split_by
+from msrnn.data.statistics import FrameStatistics
 from msrnn.errors import DataError, Setting, SettingsError
 from msrnn.randomness import generator
 from msrnn.settings import DataSettings, Split
-from msrnn.units import Z_R
+from msrnn.units import Z_R, Units
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 HELD_OUT_SEED = 0
 """Validation sees the same crops in every run, and the same dry sequences are left out."""
 TRIES = 20
 """So many places are tried for a crop of which at most `max_missing` is missing."""
-_VALID, _WET, _SMALLEST, _LARGEST = range(len(STATISTICS))
 
 
 class FileData:
@@ -51,6 +50,7 @@ class FileData:
         self.seed = seed
         self.archive = open_files(settings)
         self.length = context + horizon
+        self.guard = context if settings.guard is None else settings.guard
         named = NAMED.get(settings.name)
         self.size = settings.frame_size
         self.statistics = self.archive.scan()
@@ -60,8 +60,8 @@ class FileData:
             self.labels = named.labels(self.archive)
         else:
             by = settings.split or ("event" if not self.archive.timed and len(self.times) > 1 else "time")
-            guard = (context if settings.guard is None else settings.guard) * self.step
             boundaries = _boundaries(settings, self.archive.timed)
+            guard = self.guard * self.step
             self.labels = split_by(self.times, self.archive.timed, by, settings.shares, guard, boundaries)
         self.left_out: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
         """For each split, how many windows were left out, and why."""
@@ -70,19 +70,20 @@ class FileData:
         if field is not None:
             field.check(settings.name, own)
         self.field = field or own
-        epoch = settings.epoch_samples or max(1, len(self.windows["train"]))
-        self.settings = replace(settings, epoch_samples=epoch, **self._pinned(context))
+        self.epoch_samples = settings.epoch_samples or max(1, len(self.windows["train"]))
 
-    def _pinned(self, context: int) -> dict[str, Any]:
-        """The split as settings that stay right when the archive grows, or the context changes."""
-        if self.settings.name in NAMED:
-            return {}
-        guard = context if self.settings.guard is None else self.settings.guard
-        if not self.archive.timed or self.settings.split in ("day", "event"):
-            return {"guard": guard}
+    @property
+    def stored_settings(self) -> DataSettings:
+        """The settings with the split pinned: it stays when the archive grows, or the context changes."""
+        settings = replace(self.settings, epoch_samples=self.epoch_samples)
+        if settings.name in NAMED:
+            return settings
+        settings = replace(settings, guard=self.guard)
+        if not self.archive.timed or settings.split in ("day", "event"):
+            return settings
         pooled, labels = np.concatenate(self.archive.times), np.concatenate(self.labels)
         begin = [str(min(pooled[labels == label], default="")) or None for label in (VALIDATION, TEST)]
-        return {"guard": guard, "split": None, "validation_from": begin[0], "test_from": begin[1]}
+        return replace(settings, split=None, validation_from=begin[0], test_from=begin[1])
 
     @property
     def fingerprint(self) -> int:
@@ -140,15 +141,15 @@ class FileData:
     def _cut(self, label: int, split: Split) -> np.ndarray:
         """(window, 1 + length): the sequence, and the frames in it."""
         settings, found = self.settings, []
-        best = max((np.nanmax(one[:, _VALID], initial=0) for one in self.statistics), default=0)
+        best = max((np.nanmax(known.valid, initial=0) for known in self.statistics), default=0)
         for number, (times, labels, known) in enumerate(zip(self.times, self.labels, self.statistics, strict=True)):
-            usable = (labels == label) & (known[:, _VALID] > 0)  # NaN, of frames that cannot be read, is not above 0
+            usable = (labels == label) & known.usable
             windows = cut_windows(times, usable, self.length, self.step, settings.stride)
-            missing = 1 - known[:, _VALID][windows].mean(axis=1) / (best or 1)
+            missing = 1 - known.valid[windows].mean(axis=1) / (best or 1)
             keep = missing <= settings.max_missing
             self._count(split, f"more than {settings.max_missing:.0%} missing", ~keep)
             if label == TRAIN and settings.min_wet > 0:
-                dry = known[:, _WET][windows].mean(axis=1) < settings.min_wet
+                dry = known.wet[windows].mean(axis=1) < settings.min_wet
                 drawn = generator(HELD_OUT_SEED, "dry", number).random(len(windows)) < settings.dry_keep
                 self._count(split, "dry", keep & dry & ~drawn)
                 keep &= ~dry | drawn
@@ -176,12 +177,15 @@ class FileData:
 
     def _field(self) -> Field:
         settings, first = self.settings, self.archive.sequences[0]
-        used = [known[window[1:]] for window in self.windows["train"] for known in [self.statistics[window[0]]]]
-        values = np.concatenate(used) if used else np.concatenate(self.statistics)
-        values = values[values[:, _VALID] > 0]
+        windows, known = self.windows["train"], self.statistics
+        if len(windows):
+            used = [np.unique(windows[windows[:, 0] == number, 1:]) for number in range(len(known))]
+            known = [one[frames] for one, frames in zip(known, used, strict=True)]
+        values = FrameStatistics.join(known)
+        values = values[values.usable]
         if not len(values):
             raise DataError("all missing", settings.name, "no frame has a value", "check it with msrnn data inspect")
-        smallest, largest = float(values[:, _SMALLEST].min()), float(values[:, _LARGEST].max())
+        smallest, largest = float(values.smallest.min()), float(values.largest.max())
         step = self.step / MINUTE_NS if self.archive.timed else None
         z_r = Z_R[settings.z_r] if isinstance(settings.z_r, str) else settings.z_r
         field = Field.of_sequence(first, step, self.size, z_r=z_r, fill=settings.fill, reader=self.archive.reader)
@@ -296,7 +300,7 @@ class Windows(HeldOut):
 
     def _read(self, sequence: xr.DataArray, frames: np.ndarray, rows: slice, columns: slice) -> Tensor:
         values = torch.from_numpy(np.ascontiguousarray(sequence.variable[frames, :, rows, columns].values))
-        return self.field.of_values(values, sequence.attrs, self.size)
+        return self.field.of_values(values, Units.from_attrs(sequence.attrs), self.size)
 
     def _place(
         self, size: tuple[int, ...], draw: np.random.Generator, first: Callable[[slice, slice], Tensor]

@@ -19,7 +19,8 @@ import msrnn
 from msrnn.atomic import written
 from msrnn.data.archive import BLOCK_BYTES, Archive
 from msrnn.data.grid import resized_coords
-from msrnn.data.readers.base import AXES, STATISTICS
+from msrnn.data.readers.base import AXES
+from msrnn.data.statistics import STATISTICS, FrameStatistics
 from msrnn.errors import DataError, Setting, SettingsError
 
 CHUNK_TIME, CHUNK_EDGE = 8, 256
@@ -90,7 +91,8 @@ def convert(archive: Archive, path: Path, size: tuple[int, int] | None = None) -
             stop = min(start + block, len(times))
             read = [archive.read(*piece, size) for piece in _pieces(archive, start, stop)]
             frames[start:stop] = np.concatenate([values for values, _ in read])
-            for name, values in zip(STATISTICS, np.concatenate([known for _, known in read]).T, strict=True):
+            known = FrameStatistics.join([statistics for _, statistics in read])
+            for name, values in zip(STATISTICS, known.columns, strict=True):
                 statistic: Any = group[name]
                 statistic[start:stop] = values
             with written(partial / PROGRESS) as file:
@@ -125,9 +127,9 @@ def _fingerprint(archive: Archive) -> int:
     told = [archive.reader, archive.sequences[0].attrs["units"], archive.sequences[0].attrs.get("interval_minutes")]
     for source in archive.sources:
         told.append(source.reader)
-        for part in source.parts:
-            status = part.path.stat()
-            told.append((str(part.path.absolute()), part.sequence, status.st_size, status.st_mtime_ns))
+        for path, number in source.parts:
+            status = path.stat()
+            told.append((str(path.absolute()), number, status.st_size, status.st_mtime_ns))
     return zlib.crc32(repr(told).encode())
 
 

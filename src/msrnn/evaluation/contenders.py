@@ -127,13 +127,12 @@ def pysteps_is_there() -> bool:
 def of_model(task: Task, predictor: Predictor) -> Contender:
     """A trained model's free-running forecasts; from the first frame on, those of the context see the truth."""
     field, own, weight = task.field, predictor.field, next(predictor.model.parameters())
-    scales = [(f.units, f.interval_minutes, f.z_r, f.normalisation, f.smallest, f.largest) for f in (field, own)]
+    scales = [(f.units, f.z_r, f.normalisation, f.smallest, f.largest) for f in (field, own)]
     same_scale = scales[0] == scales[1]
-    units = {"units": field.units, "interval_minutes": field.interval_minutes}
 
     def forecast(values: Tensor, frames: Tensor) -> Forecast:
         if own != field:
-            frames, _ = own.to_network(own.of_values(values, units))
+            frames, _ = own.to_network(own.of_values(values, field.units))
         if task.from_first:
             made, _ = predictor.model(frames.to(weight), context=task.context)
         else:
@@ -141,7 +140,7 @@ def of_model(task: Task, predictor: Predictor) -> Contender:
         made = made.to(frames)
         if same_scale:
             return Forecast(made, field.from_network(made))
-        values = own.to_values(own.from_network(made), units)
+        values = own.to_values(own.from_network(made), field.units)
         return Forecast(field.to_network(values)[0], values)
 
     return forecast

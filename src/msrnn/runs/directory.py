@@ -113,7 +113,7 @@ class RunDirectory:
         versions = {"msrnn": msrnn.__version__, "torch": str(torch.__version__), "python": platform.python_version()}
         document = _plain(asdict(settings)) | {"versions": versions}
         try:
-            for path, content in ((self.field_file, _plain(asdict(field))), (self.settings_file, document)):
+            for path, content in ((self.field_file, _plain(field.document())), (self.settings_file, document)):
                 with written(path) as partial:
                     partial.write_text(yaml.safe_dump(content, sort_keys=False))
         except OSError as error:

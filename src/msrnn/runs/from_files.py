@@ -1,10 +1,9 @@
 """Files with the last frames in, a file with the forecast out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from msrnn.atomic import written
-from msrnn.data.archive import Archive, Reading, find_files, open_archive
+from msrnn.data.archive import Archive, find_files, open_archive
 from msrnn.data.field import Field
 from msrnn.data.readers import READERS, recognise
 from msrnn.data.readers.arrays import load_array
@@ -20,55 +19,68 @@ from msrnn.data.write import save_sequences
 from msrnn.errors import Setting, SettingsError
 from msrnn.plots import animate, plot_frames, save_figure
 from msrnn.runs.predictor import Predictor, load
-from msrnn.settings import NAMED_FILES, DataSettings
+from msrnn.settings import NAMED_FILES, DataSettings, ReaderSettings
+from msrnn.units import Units
 
 SUFFIXES = (".nc", ".zarr", ".npy", ".png", ".gif", ".mp4")
 SHOWN = 6
 """So many sequences are shown in an animation or a picture."""
 
 
-@dataclass
-class Source:
-    """What to forecast from."""
+def _open(files: Sequence[str], settings: ReaderSettings, data: DataSettings, field: Field) -> Archive:
+    """Open files to forecast from, as the training's files were read, whose settings and frames these are.
 
-    files: list[str]
-    reader: str | None = None
-    reader_options: dict[str, Any] = field(default_factory=dict)
-    units: str | None = None
-    interval_minutes: float | None = None
-    skip_bad: bool = False
-
-    def open(self, data: DataSettings, field: Field) -> Archive:
-        """The sequences, read as the training's files were read, whose settings and frames these are.
-
-        Raises:
-            SettingsError: a file is missing or cannot be used.
-        """
-        reader = self.reader or data.reader or self._reader_of(data.name)
-        options = self.reader_options or (data.reader_options if reader == data.reader else {})
-        like = Reading(field.reader, data.units, data.interval_minutes)
-        with _named(Setting("input")):
-            return open_archive(self.files, reader, options, self.units, self.interval_minutes, self.skip_bad, like)
-
-    def _reader_of(self, name: str) -> str | None:
-        """TaxiBJ and RY have readers of their own for HDF5."""
-        if name not in NAMED_FILES or name not in READERS:
-            return None
-        first = next(iter(find_files(self.files[:1])), None)
-        return name if first is not None and recognise(first) == "hdf5" else None
+    Raises:
+        SettingsError: a file is missing or cannot be used.
+    """
+    if settings.reader is None:
+        settings = replace(settings, reader=data.reader or _reader_of(data.name, files))
+    if not settings.reader_options and settings.reader == data.reader:
+        settings = replace(settings, reader_options=data.reader_options)
+    like = replace(data.reader_settings, reader=field.reader)
+    with _named(Setting("input")):
+        return open_archive(files, settings, like=like)
 
 
-def predict_file(
-    run: str, source: Source, output: Path, context: int | None, horizon: int | None, device: str, overwrite: bool
+def _reader_of(name: str, files: Sequence[str]) -> str | None:
+    """TaxiBJ and RY have readers of their own for HDF5."""
+    if name not in NAMED_FILES or name not in READERS:
+        return None
+    first = next(iter(find_files(files[:1])), None)
+    return name if first is not None and recognise(first) == "hdf5" else None
+
+
+def predict_files(
+    run: str,
+    files: Sequence[str],
+    output: Path,
+    settings: ReaderSettings,
+    context: int | None = None,
+    horizon: int | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
 ) -> str:
-    """Forecast from the last frames of `source` and write `output`; answers a line that says what was done.
+    """Forecast from the last frames of files, and write the forecast.
+
+    Args:
+        run: a run directory.
+        files: files, folders or patterns; the last frames of each sequence are the context.
+        output: the file to write; its suffix decides on the format, see `SUFFIXES`.
+        settings: how the files are read; by default as the training's were.
+        context: frames that are given; by default as in training.
+        horizon: frames that are predicted; by default as in training.
+        device: where to compute.
+        overwrite: replace `output` if it exists.
+
+    Returns:
+        A line that says what was done.
 
     Raises:
         SettingsError: a file is missing, damaged or not possible; nothing is written then.
     """
     if output.suffix not in SUFFIXES:
         raise SettingsError(Setting("output", output), f": a forecast is written as {' or '.join(SUFFIXES)}")
-    if output.exists() and any(Path(file).exists() and output.samefile(file) for file in source.files):
+    if output.exists() and any(Path(file).exists() and output.samefile(file) for file in files):
         raise SettingsError(Setting("output", output), " is the input: choose another name")
     if output.exists() and not overwrite:
         raise SettingsError(
@@ -78,10 +90,10 @@ def predict_file(
         if value is not None and value < 1:
             raise SettingsError(Setting(name, value), ": at least 1 frame")
     predictor = load(run, device)
-    archive = source.open(predictor.settings.data, predictor.field)
+    archive = _open(files, settings, predictor.settings.data, predictor.field)
     wanted = predictor.settings.context if context is None else context
     given = [_last(archive, number, wanted) for number in range(len(archive.sequences))]
-    with _named(Setting("input", " ".join(source.files[:1]))):
+    with _named(Setting("input", files[0])):
         forecasts = [predictor.predict(one, horizon) for one in _progress(given)]
     try:
         _write(output, predictor, archive, given, forecasts)
@@ -94,7 +106,7 @@ def _last(archive: Archive, number: int, wanted: int) -> xr.DataArray:
     """The last frames of a sequence; with `skip_bad`, of those that can be read."""
     sequence, path = archive.sequences[number], archive.sources[number].path(0)
     if archive.skip_bad:
-        read = np.flatnonzero(~np.isnan(archive.scan()[number][:, 0]))
+        read = np.flatnonzero(archive.scan()[number].readable)
         sequence = sequence[: read[-1] + 1 if len(read) else 0]
         whole = len(sequence) - next((place for place in range(len(sequence) - 1, -1, -1) if place not in read), -1) - 1
         if whole < min(wanted, len(sequence)):
@@ -129,7 +141,10 @@ def _write(
         field, both = predictor.field, []
         for context, forecast in zip(given[:SHOWN], forecasts, strict=False):
             size = (forecast.sizes["y"], forecast.sizes["x"])
-            seen = [field.of_values(torch.from_numpy(one.values), one.attrs, size) for one in (context, forecast)]
+            seen = [
+                field.of_values(torch.from_numpy(one.values), Units.from_attrs(one.attrs), size)
+                for one in (context, forecast)
+            ]
             frames = torch.cat(seen)
             missing = frames.isnan()
             shown = (

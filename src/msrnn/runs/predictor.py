@@ -22,6 +22,7 @@ from msrnn.nn.forecaster import Forecaster
 from msrnn.nn.models import build_model
 from msrnn.runs.directory import RunDirectory
 from msrnn.settings import RunSettings
+from msrnn.units import Units
 
 
 class Predictor:
@@ -76,11 +77,10 @@ class Predictor:
         largest = self._largest(frames)
         sequences = (frames.reshape(as_sequences(frames.shape)) / largest).astype(np.float32)
         self._check(sequences, f"; shape {frames.shape} is read as {LAYOUTS[frames.ndim]}")
-        own = {"units": self.field.units, "interval_minutes": self.field.interval_minutes}
-        size = self.settings.data.frame_size
+        size, units = self.settings.data.frame_size, self.field.units
         forecast = np.concatenate(
             [
-                self._forecast(self.field.of_values(torch.from_numpy(one[None]), own, size), horizon).numpy()
+                self._forecast(self.field.of_values(torch.from_numpy(one[None]), units, size), horizon).numpy()
                 for one in tqdm(sequences, desc="forecasting", unit="sequence", disable=None, delay=2, leave=False)
             ]
         )
@@ -95,7 +95,7 @@ class Predictor:
         if full.dims != AXES:
             raise ValueError(f"frames must be {', '.join(AXES)}, got {', '.join(map(str, sequence.dims))}")
         if "units" not in full.attrs:
-            raise ValueError(f"frames need the attribute units, e.g. frames.attrs['units'] = {self.field.units!r}")
+            raise ValueError(f"frames need the attribute units, e.g. frames.attrs['units'] = {self.field.units.name!r}")
         timed = "time" in full.coords and full["time"].dtype.kind == "M"
         times = full["time"].values if "time" in full.coords else np.arange(len(full))
         times = (times.astype("datetime64[ns]") if timed else times).astype(np.int64)
@@ -106,10 +106,11 @@ class Predictor:
             step = round((self.field.step_minutes or 1) * MINUTE_NS) if timed else 1
         size = self.settings.data.frame_size
         self.field.check("frames", Field.of_sequence(full, step / MINUTE_NS if timed else None, size))
-        values = self.field.of_values(torch.from_numpy(full.values.astype(np.float32)), full.attrs, size)[None]
+        units = Units.from_attrs(full.attrs)
+        values = self.field.of_values(torch.from_numpy(full.values.astype(np.float32)), units, size)[None]
         self._check(values.numpy(), "")
         forecast = self._forecast(values, horizon)[0]
-        result = _after(full, self.field.to_values(forecast, full.attrs).numpy(), step, timed)
+        result = _after(full, self.field.to_values(forecast, units).numpy(), step, timed)
         return result.isel(channel=0, drop=True) if flat else result
 
     def _forecast(self, values: Tensor, horizon: int) -> Tensor:
@@ -134,10 +135,12 @@ class Predictor:
             ValueError: the type says nothing about the range.
         """
         as_sequences(frames.shape)
-        largest = largest_value(frames.dtype, self.field.units)
+        largest = largest_value(frames.dtype, self.field.units.name)
         if frames.dtype.kind != "f" and (largest == 1 or self.field.normalisation != "none"):
             wanted = "floating point in [0, 1], uint8 or uint16" if self.field.normalisation == "none" else "floats"
-            raise ValueError(f"frames must be {wanted}, in units {self.field.units}, got {frames.dtype}: convert them")
+            raise ValueError(
+                f"frames must be {wanted}, in units {self.field.units.name}, got {frames.dtype}: convert them"
+            )
         return largest
 
     def _check(self, values: np.ndarray, read_as: str) -> None:

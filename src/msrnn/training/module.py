@@ -12,7 +12,7 @@ from msrnn.data import Field
 from msrnn.errors import NotFiniteError, Setting
 from msrnn.nn.models import build_model, find_model
 from msrnn.scores import FrameScores, PixelErrors, SummedScores, scoring_device
-from msrnn.settings import RunSettings
+from msrnn.settings import RunSettings, TrainingLength
 from msrnn.training.losses import LOSSES, pixel_weights
 from msrnn.training.scheduled_sampling import SCHEDULES, draw_mask
 from msrnn.units import ZR, rain_weights
@@ -67,6 +67,7 @@ class Training(LightningModule):
 
     Args:
         settings: the model and the training.
+        length: of the training, in optimiser steps.
         field: what the model's frames are.
         frame_shape: (channel, y, x).
         fingerprint: of the data; a checkpoint holds it.
@@ -79,6 +80,7 @@ class Training(LightningModule):
     def __init__(
         self,
         settings: RunSettings,
+        length: TrainingLength,
         field: Field,
         frame_shape: Sequence[int],
         fingerprint: int = 0,
@@ -88,12 +90,13 @@ class Training(LightningModule):
         self.fingerprint = fingerprint
         self.describe = describe
         self.settings = settings
+        self.length = length
         self.field = field
         self.model = build_model(settings.model, frame_shape[0])
         self.loss = LOSSES[settings.loss]
         self.schedule = SCHEDULES[settings.sampling or find_model(settings.model.name).cell.sampling]
         self.largest_norm = settings.clip * (math.prod(frame_shape) if self.loss.sums_over_pixels else 1)
-        self.log_steps = min(LOG_STEPS, settings.steps)
+        self.log_steps = min(LOG_STEPS, length.steps)
         self.register_buffer("clipped", torch.zeros((), dtype=torch.int64))
         self.register_buffer("skipped", torch.zeros((), dtype=torch.int64))
         self.parts: list[MicroBatch] = []
@@ -106,7 +109,7 @@ class Training(LightningModule):
     @property
     def progress(self) -> float:
         """0 at the start of the training, 1 at its end."""
-        return self.global_step / self.settings.steps
+        return self.global_step / self.length.steps
 
     def training_step(self, batch: Batch, batch_number: int) -> Tensor:
         """The loss of a part of a batch."""
@@ -207,6 +210,6 @@ class Training(LightningModule):
         """Adam, and the learning rate as a function of progress."""
         optimizer = torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(self.settings, step / self.settings.steps)
+            optimizer, lambda step: learning_rate_factor(self.settings, step / self.length.steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

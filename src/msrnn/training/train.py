@@ -23,7 +23,7 @@ from msrnn.data.loading import Process, evaluation_loader, training_loader
 from msrnn.device import find_device, free_memory, set_memory_format
 from msrnn.errors import AbandonedError, DiskFullError, Setting, SettingsError
 from msrnn.runs.directory import NEW_OUT, RunDirectory
-from msrnn.settings import Memory, RunSettings
+from msrnn.settings import Memory, RunSettings, TrainingLength
 from msrnn.tables import format_bytes
 from msrnn.training.callbacks import (
     AtomicCheckpoints,
@@ -77,13 +77,14 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
     device = find_device(settings.device)
     processes = find_processes(settings, device)
     data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
-    settings = replace(settings, data=data.settings)
+    settings = replace(settings, data=data.stored_settings)
+    length = TrainingLength.of(settings, data.epoch_samples)
     if settings.loss == "balanced" and data.field.is_rain and data.field.normalisation != "rain":
         raise SettingsError(
             *(Setting("loss", "balanced"), " weighs the paper's pixels: leave out ", Setting("data.normalisation")),
             ", or the loss",
         )
-    training = data.training(settings.steps * settings.batch_size)
+    training = data.training(length.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
     if settings.model.memory == "auto":
         memory = (
@@ -94,7 +95,7 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         settings = replace(settings, model=replace(settings.model, memory=memory))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        module = Training(settings, data.field, training[0].shape[1:], data.fingerprint, training.title)
+        module = Training(settings, length, data.field, training[0].shape[1:], data.fingerprint, training.title)
     if init_from is not None:
         RunDirectory(init_from).load_into(module.model)
     set_memory_format(module.model, device)
@@ -106,7 +107,7 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
             "compiling: a minute or two before the first step, and before the first validation\n"
         )
     first_step = _resumed_step(directory, settings, data) if resume else 0
-    trainer = _trainer(settings, directory, device, processes, first_step)
+    trainer = _trainer(settings, length, directory, device, processes, first_step)
     process = Process(trainer.global_rank, trainer.world_size)
     share = settings.batch_size // (settings.accumulate * processes.total)
     with ExitStack() as stack:
@@ -123,7 +124,7 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         _fit(
             trainer,
             module,
-            training_loader(training, settings, first_step, process),
+            training_loader(training, settings, length.steps, first_step, process),
             evaluation_loader(validation, share, settings.workers, process),
             directory,
             directory.last_checkpoint if first_step else None,
@@ -224,14 +225,19 @@ def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
 
 
 def _trainer(
-    settings: RunSettings, directory: RunDirectory, device: torch.device, processes: Processes, first_step: int
+    settings: RunSettings,
+    length: TrainingLength,
+    directory: RunDirectory,
+    device: torch.device,
+    processes: Processes,
+    first_step: int,
 ) -> Trainer:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     callbacks: list[Callback] = [
         BestWeights(directory.weights_file, MONITOR),
         *([] if settings.patience is None else [Patience(MONITOR, patience=settings.patience)]),
-        LastCheckpoint(directory, settings.steps_per_validation),
+        LastCheckpoint(directory, length.steps_per_validation),
     ]
     interactive = sys.stderr.isatty()
     callbacks.append(TrainingBar() if interactive else ValidationLines())
@@ -241,9 +247,9 @@ def _trainer(
         num_nodes=processes.nodes,
         strategy="ddp" if processes.total > 1 else "auto",
         precision=PRECISIONS[settings.precision],
-        max_steps=settings.steps,
+        max_steps=length.steps,
         accumulate_grad_batches=settings.accumulate,
-        val_check_interval=settings.steps_per_validation * settings.accumulate,
+        val_check_interval=length.steps_per_validation * settings.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=1,  # the module logs by itself

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
-from msrnn.data.readers.base import Header, Reader, Sliced, View, reading
+from msrnn.data.readers.base import Header, Reader, Sliced, View, given_units, reading
 from msrnn.errors import DataError, Setting
 
 LAYOUTS = {3: "(time, y, x)", 4: "(time, channel, y, x)", 5: "(sequence, time, channel, y, x)"}
@@ -64,7 +64,9 @@ class ArrayReader(Reader):
     def headers(self, path: Path) -> list[Header]:
         array = self._load(path)
         count, time, channel, y, x = self._shape(path, array)
-        header = Header((time, channel, y, x), units=self.units, largest=largest_value(array.dtype, self.units))
+        header = Header(
+            (time, channel, y, x), units=given_units(self.units), largest=largest_value(array.dtype, self.units)
+        )
         return [header] * count
 
     def frames(self, path: Path) -> list[Sliced]:

@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from zipfile import BadZipFile
 
 import numpy as np
 import xarray as xr
 from PIL import Image
 
-from msrnn.errors import DataError, Setting, SettingsError
-from msrnn.units import UNITS
+from msrnn.data.statistics import FrameStatistics
+from msrnn.errors import SKIP_BAD, DataError, Setting, SettingsError
+from msrnn.settings import UnitName
+from msrnn.units import UNITS, Units
 
 AXES = ("time", "channel", "y", "x")
 GZIP_MAGIC = b"\x1f\x8b"
@@ -67,17 +69,15 @@ class Header:
     """(time, channel, y, x)"""
     times: np.ndarray | None = None
     """datetime64[ns] of each frame; None: the file does not say."""
-    units: str | None = None
-    """One of `units.UNITS`; None: the file does not say."""
-    interval_minutes: float | None = None
-    """Of units mm."""
+    units: Units | None = None
+    """None: the file does not say."""
     largest: int = 1
     """Integers were divided by this, the largest value of their type."""
     coords: Mapping[Any, xr.Variable] = field(default_factory=dict)
     """Coordinates that do not depend on time."""
     attrs: dict[str, Any] = field(default_factory=dict)
-    statistics: np.ndarray | None = None
-    """(time, len(STATISTICS)), where the file holds them."""
+    statistics: FrameStatistics | None = None
+    """Those of its frames, where the file holds them."""
 
 
 class Reader:
@@ -92,14 +92,6 @@ class Reader:
     def frames(self, path: Path) -> list[Sliced]:
         """The frames of each sequence in a file; missing values are NaN."""
         raise NotImplementedError
-
-
-STATISTICS = ("valid", "wet", "smallest", "largest")
-"""Of a frame: share of pixels that are not missing; share of those that are wet (NaN, where units are not of rain;
-reflectivity by Z = 256 R^1.42); least and greatest value. All NaN: the frame cannot be read."""
-
-
-SKIP_BAD = Setting("data.skip_bad", True)
 
 
 @contextmanager
@@ -138,7 +130,7 @@ def start_of(path: Path, size: int = 1024) -> bytes:
         return b""
 
 
-SPELLINGS = (
+SPELLINGS: tuple[tuple[str, UnitName], ...] = (
     (r"mm\s*(/|per)\s*(h|hr|hour)|mm\s*\.?\s*(h|hr|hour)\^?-1", "mm/h"),
     (r"mm|millimet(er|re)s?|kg\s*\.?\s*m\^?-2", "mm"),
     (r"dbz", "dBZ"),
@@ -147,8 +139,17 @@ SPELLINGS = (
 """What stands in attributes for one of `units.UNITS`."""
 
 
-def known_units(path: object, said: str) -> str:
-    """Units as this library spells them.
+def given_units(name: str | None, interval_minutes: float | None = None) -> Units | None:
+    """Make units of what a file or a user says; None, if nobody does.
+
+    Raises:
+        SettingsError: there are no such units.
+    """
+    return None if name is None else Units(cast(UnitName, name), interval_minutes)
+
+
+def known_units(path: object, said: str) -> UnitName:
+    """Spell the units of a file as this library does.
 
     Raises:
         DataError: it does not know them.

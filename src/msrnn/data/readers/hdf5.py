@@ -11,20 +11,21 @@ import numpy as np
 
 from msrnn.data.readers.arrays import as_sequences, largest_value, scaled
 from msrnn.data.readers.base import (
-    SKIP_BAD,
     Header,
     Reader,
     Sliced,
     View,
     evenly,
+    given_units,
     known_units,
     one_by_one,
     reading,
     with_channel,
 )
 from msrnn.data.readers.timestamps import nanoseconds, time_in_name, times_from
-from msrnn.errors import DataError, Setting
-from msrnn.units import FLOOR_DBZ
+from msrnn.errors import SKIP_BAD, DataError, Setting
+from msrnn.settings import UnitName
+from msrnn.units import FLOOR_DBZ, Units
 
 
 def text(value: Any) -> str:
@@ -98,7 +99,7 @@ class HDF5Reader(Reader):
         interval = number(attrs["interval_minutes"]) if "interval_minutes" in attrs else None
         largest = 1 if self.scale or "scale_factor" in attrs else largest_value(array.dtype, units)
         time, channel, y, x = shape
-        return Header((time, channel, y, x), times, units, interval, largest)
+        return Header((time, channel, y, x), times, given_units(units, interval), largest)
 
     def _stamped(self, file: h5py.File) -> list[tuple[np.datetime64, str]]:
         """Times and names of datasets that hold one frame each, in order of time."""
@@ -208,8 +209,7 @@ class KNMIReader(Reader):
             Header(
                 (1, 1, height, width),
                 nanoseconds([end]),
-                "mm" if is_rain else "dBZ",
-                minutes if is_rain else None,
+                Units("mm", minutes) if is_rain else Units("dBZ"),
                 coords=coords,
                 attrs={"projection": projection, "institution": "KNMI"},
             )
@@ -266,7 +266,7 @@ class ODIMReader(Reader):
         interval = float((end - start) / np.timedelta64(1, "m")) if is_sum and start is not None else None
         shape = (1, 1, height, width)
         times = nanoseconds([end])
-        return [Header(shape, times, ODIM_UNITS[quantity], interval, coords=coords, attrs=attrs)]
+        return [Header(shape, times, Units(ODIM_UNITS[quantity], interval), coords=coords, attrs=attrs)]
 
     def frames(self, path: Path) -> list[Sliced]:
         with h5py.File(path) as file:
@@ -302,7 +302,7 @@ class ODIMReader(Reader):
 
 
 ODIM_CORNERS = tuple(f"{corner}_{axis}" for corner in ("LL", "UL", "UR", "LR") for axis in ("lon", "lat"))
-ODIM_UNITS = {"DBZH": "dBZ", "TH": "dBZ", "DBZ": "dBZ", "RATE": "mm/h", "ACRR": "mm"}
+ODIM_UNITS: dict[str, UnitName] = {"DBZH": "dBZ", "TH": "dBZ", "DBZ": "dBZ", "RATE": "mm/h", "ACRR": "mm"}
 
 
 def _inherited(file: h5py.File, group: h5py.Group, data: h5py.Group, name: str) -> dict[str, Any]:

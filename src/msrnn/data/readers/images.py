@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from msrnn.data.readers.arrays import largest_value, scaled
-from msrnn.data.readers.base import GZIP_MAGIC, Header, Reader, Sliced, View, reading, unpacked
+from msrnn.data.readers.base import GZIP_MAGIC, Header, Reader, Sliced, View, given_units, reading, unpacked
 from msrnn.data.readers.timestamps import nanoseconds, time_in_name
 from msrnn.errors import DataError, Setting
 
@@ -36,7 +36,7 @@ class ImageReader(Reader):
             if not image.height * image.width:
                 raise ValueError("it has no pixels")
         time = _time_of_one(path, self.pattern) if count == 1 else None
-        return [Header(shape, None if time is None else nanoseconds([time]), self.units, largest=largest)]
+        return [Header(shape, None if time is None else nanoseconds([time]), given_units(self.units), largest)]
 
     def frames(self, path: Path) -> list[Sliced]:
         with _picture(path) as image:
@@ -97,7 +97,7 @@ class VideoReader(Reader):
         pixels = self._decode(path)
         channels = 3 if self.colour == "rgb" else 1
         largest = largest_value(pixels.dtype, self.units)
-        return [Header((len(pixels), channels, *pixels.shape[1:3]), units=self.units, largest=largest)]
+        return [Header((len(pixels), channels, *pixels.shape[1:3]), units=given_units(self.units), largest=largest)]
 
     def frames(self, path: Path) -> list[Sliced]:
         pixels = self._decode(path)  # uint8: a quarter of float32

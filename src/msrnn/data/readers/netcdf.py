@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 
 from msrnn.data.readers.arrays import largest_value, scaled
-from msrnn.data.readers.base import AXES, STATISTICS, Header, Reader, Sliced, View, known_units, reading, with_channel
+from msrnn.data.readers.base import AXES, Header, Reader, Sliced, View, given_units, known_units, reading, with_channel
+from msrnn.data.statistics import STATISTICS, FrameStatistics
 from msrnn.errors import DataError, Setting
 
 
@@ -46,12 +47,11 @@ class XarrayReader(Reader):
             length, channel, y, x = (array.sizes.get(axis, 1) for axis in AXES)
             statistics = None
             if self.units is None and all(name in data and data[name].shape == (length,) for name in STATISTICS):
-                statistics = np.stack([data[name].values for name in STATISTICS], axis=1)
+                statistics = FrameStatistics(*(data[name].values for name in STATISTICS))
             header = Header(
                 (length, channel, y, x),
                 times,
-                units,
-                None if interval is None else float(interval),
+                given_units(units, None if interval is None else float(interval)),
                 coords=coords,
                 attrs={name: value for name, value in array.attrs.items() if name not in ("units", "interval_minutes")}
                 | {name: array.encoding[name] for name in ("grid_mapping",) if name in array.encoding},

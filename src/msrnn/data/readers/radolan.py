@@ -14,10 +14,21 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from msrnn.data.readers.base import GZIP_MAGIC, Header, Reader, Sliced, evenly, one_by_one, reading, unpacked
+from msrnn.data.readers.base import (
+    GZIP_MAGIC,
+    Header,
+    Reader,
+    Sliced,
+    evenly,
+    given_units,
+    one_by_one,
+    reading,
+    unpacked,
+)
 from msrnn.data.readers.timestamps import nanoseconds, time_in_name
 from msrnn.errors import DataError, Setting
-from msrnn.units import RAIN_UNITS
+from msrnn.settings import UnitName
+from msrnn.units import RAIN_UNITS, Units
 
 RADOLAN_PROJECTION = "+proj=stere +lat_0=90 +lat_ts=60 +lon_0=10 +a=6370040 +b=6370040 +units=m"
 RADAR_EXTRA = 'pip install "msrnn[radar]"'
@@ -46,8 +57,7 @@ class RadolanReader(Reader):
                 Header(
                     (1, 1, height, width),
                     nanoseconds([time]),
-                    units,
-                    attrs["intervalseconds"] / 60 if units == "mm" else None,
+                    Units(units, attrs["intervalseconds"] / 60 if units == "mm" else None),
                     coords=_radolan_coords(height, width),
                     attrs={
                         "projection": RADOLAN_PROJECTION,
@@ -77,11 +87,11 @@ SUMS = (
     "RY", "RW", "RH", "RB", "RL", "RU", "RS", "RQ", "RV", "RZ", "EY", "EZ", "EW", "EB", "EH", "YW",
     "SF", "SH", "SQ", "D2", "D3", "S2", "S3", "W1", "W2", "W3", "W4",
 )  # fmt: skip
-RADOLAN_UNITS = (
-    dict.fromkeys(("RX", "WX", "EX", "WN"), "dBZ")
-    | dict.fromkeys(SUMS, "mm")
-    | {"RE": "1"}  # the solid share of precipitation
-)
+RADOLAN_UNITS: dict[str, UnitName] = {
+    **dict.fromkeys(("RX", "WX", "EX", "WN"), "dBZ"),
+    **dict.fromkeys(SUMS, "mm"),
+    "RE": "1",  # the solid share of precipitation
+}
 """Products to units; reflectivity comes in steps of half a dB from -32.5 dBZ."""
 _GRIDS = {(900, 900): (-523_462.0, -4_658_645.0), (1200, 1100): (-543_462.0, -4_808_645.0)}
 """(rows, columns) to the lower left corner, x and y in metres (DWD, RADOLAN composites on the sphere)."""
@@ -132,8 +142,7 @@ class ASCIIGridReader(Reader):
             Header(
                 (1, 1, height, width),
                 None if time is None else nanoseconds([time]),
-                self.units or ("mm" if interval else None),
-                self.interval_minutes or interval,
+                given_units(self.units or ("mm" if interval else None), self.interval_minutes or interval),
                 coords=_cells(left, bottom, edge, height, width),
                 attrs={"projection": RADOLAN_PROJECTION} if interval else {},
             )
@@ -229,7 +238,7 @@ class PystepsReader(Reader):
                 }
             interval = float(said["accutime"]) if units == "mm" else None
             attrs = {name: str(said[name]) for name in ("projection", "institution") if said.get(name)}
-            return Header((1, 1, height, width), None, units, interval, coords=coords, attrs=attrs)
+            return Header((1, 1, height, width), None, given_units(units, interval), coords=coords, attrs=attrs)
 
     def frames(self, path: Path) -> list[Sliced]:
         values, said = self._import(path)

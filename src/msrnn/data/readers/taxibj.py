@@ -10,6 +10,7 @@ import numpy as np
 from msrnn.data.readers.base import Header, Reader, Sliced, View, reading
 from msrnn.data.readers.hdf5 import HDF5Reader
 from msrnn.errors import DataError
+from msrnn.units import Units
 
 TAXIBJ_SLOTS = 48
 """Half hours of a day."""
@@ -30,7 +31,7 @@ class TaxiBJReader(Reader):
             _, channel, y, x = file["data"].shape
         if not len(places):
             raise DataError("no complete day", path, "has no day with all 48 slots", "fetch it again")
-        return [Header((len(places), channel, y, x), times, "1")]
+        return [Header((len(places), channel, y, x), times, Units())]
 
     def frames(self, path: Path) -> list[Sliced]:
         with h5py.File(path) as file:
@@ -69,7 +70,7 @@ class GermanyReader(HDF5Reader):
     name: ClassVar[str] = "germany"
 
     def headers(self, path: Path) -> list[Header]:
-        return [Header(h.shape, h.times, "mm", 5.0, coords=h.coords) for h in super().headers(path)]
+        return [Header(h.shape, h.times, Units("mm", 5.0), coords=h.coords) for h in super().headers(path)]
 
     def _values(self, array: h5py.Dataset, stored: np.ndarray) -> np.ndarray:
         values = np.asarray(stored, np.float64)
