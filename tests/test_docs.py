@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from msrnn.cli.demonstration import demo_settings
-from msrnn.cli.parsing import settings_from
 from msrnn.experiment.plan import read_plan
+from msrnn.settings import settings_from
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

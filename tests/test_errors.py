@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import msrnn
-from msrnn.cli.parsing import option
+from msrnn.cli.commands import spelling
 from msrnn.data.loading import evaluation_loader
 from msrnn.errors import (
     AbandonedError,
@@ -40,14 +40,15 @@ OF_OTHER_PROGRAMS = {"experiment/workers.py", "training/processes.py"}
         ("train", Setting("model.memory", "step"), "--memory step"),
         ("train", Setting("data.size", (3, 4)), "--data.size 3 4"),
         ("train", Setting("data.reader_options.missing", -9), "--data.reader-options missing=-9"),
-        ("data", Setting("data.reader_options.array"), "--reader-options array=..."),
-        ("analyze", Setting("model.hidden_channels", 0), "--hidden 0"),
+        ("data inspect", Setting("data.reader_options.array"), "--reader-options array=..."),
+        ("data inspect", SKIP, "data.skip_bad=True"),
+        ("evaluate", Setting("learning_rate"), "learning_rate"),
         ("analyze", Setting("model.kernel_size", 0), "--kernel-size 0"),
         ("experiment", AGAIN, "msrnn train --resume --out runs/a"),
     ],
 )
 def test_a_command_spells_a_setting_as_its_option(command, setting, spelled):
-    assert option(command, setting) == spelled
+    assert spelling(command)(setting) == spelled
 
 
 def test_python_reads_names_of_settings():

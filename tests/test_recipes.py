@@ -9,9 +9,9 @@ import yaml
 from helpers.paper_files import write_germany, write_kth, write_taxibj
 from msrnn.cli import main
 from msrnn.cli.parsing import settings_from
-from msrnn.evaluation.evaluate import Evaluation
 from msrnn.nn.models import build_model
 from msrnn.runs.directory import RunDirectory
+from msrnn.scores.results import Evaluation
 from msrnn.settings import DigitsSettings
 
 RECIPES = Path(__file__).parent.parent / "recipes"

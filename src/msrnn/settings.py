@@ -14,6 +14,9 @@ from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args, get_origin
 from msrnn.errors import Setting, SettingsError
 
 Split = Literal["train", "validation", "test"]
+ScoringProtocol = Literal["forecast", "paper"]
+OWN = "own"
+"""Stands in the settings of a run for a loss, or data, that were given as a Python object."""
 FIXED_LENGTH = 20
 """Frames of a sequence in the field's fixed test file."""
 UnitName = Literal["mm/h", "mm", "dBZ", "1"]
@@ -268,9 +271,9 @@ class RunSettings:
     """Sequences per optimiser step, over all devices."""
     accumulate: int = 1
     """Work through a batch in that many parts: less memory, the same result."""
-    loss: Literal["paper", "mse", "balanced", "gdl"] = "paper"
+    loss: Literal["paper", "mse", "balanced", "gdl", "own"] = "paper"
     """paper: squared plus absolute error, summed over pixels; mse: mean squared error; balanced: squared plus absolute
-    error weighted by rain rate; gdl: paper plus gradient difference."""
+    error weighted by rain rate; gdl: paper plus gradient difference; own: a function, given in Python."""
     sampling: Literal["scheduled", "reverse-scheduled"] | None = None
     """How the model comes to see its own output in training, scheduled or reverse-scheduled. Default: as its paper."""
     learning_rate: float = 3e-4
@@ -353,16 +356,21 @@ def settings_from(document: Mapping[str, Any]) -> RunSettings:
     Raises:
         SettingsError: there is no such setting, or a value is not possible.
     """
-    return _read(RunSettings, document)
+    return read_settings(RunSettings, document)
 
 
 Kind = TypeVar("Kind")
 
 
-def _read(kind: type[Kind], document: Mapping[str, Any], group: str = "") -> Kind:
+def read_settings(kind: type[Kind], document: Mapping[str, Any], group: str = "") -> Kind:
+    """Make settings of one kind of a document; `group` stands before their names in messages, such as "data.".
+
+    Raises:
+        SettingsError: there is no such setting, or a value is not possible.
+    """
     hints = get_type_hints(kind)
     for unknown in (name for name in document if name not in hints):
-        close = get_close_matches(f"{group}{unknown}", setting_names(RunSettings), 1)
+        close = get_close_matches(f"{group}{unknown}", setting_names(kind, group), 1)
         hint = ("; did you mean ", Setting(close[0]), "?") if close else ()
         raise SettingsError("there is no setting ", Setting(f"{group}{unknown}"), *hint)
     values = {}
@@ -370,19 +378,24 @@ def _read(kind: type[Kind], document: Mapping[str, Any], group: str = "") -> Kin
         name, hint = f"{group}{setting.name}", hints[setting.name]
         required = setting.default is MISSING and setting.default_factory is MISSING
         if setting.name in document or (required and is_dataclass(hint)):
-            values[setting.name] = _value(hint, document.get(setting.name, {}), name)
+            values[setting.name] = read_value(hint, document.get(setting.name, {}), name)
         elif required:
             raise SettingsError(Setting(name), " must be given")
     return kind(**values)
 
 
-def _value(hint: Any, value: Any, name: str) -> Any:
+def read_value(hint: Any, value: Any, name: str) -> Any:
+    """Convert a value, which may be text, to a type; `name` is that of the setting, for messages.
+
+    Raises:
+        SettingsError: it is no such value.
+    """
     from jsonargparse import ArgumentError
 
     if is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise SettingsError(Setting(name), f": expected settings such as {{name: ...}}, got {value!r}")
-        return _read(hint, value, f"{name}.")  # type: ignore[arg-type]
+        return read_settings(hint, value, f"{name}.")  # type: ignore[arg-type]
     if value is None and NoneType not in get_args(hint):
         raise SettingsError(Setting(name), ": null is no value for it; leave it out for the default")
     try:
@@ -399,6 +412,15 @@ def _parser_of(hint: Any) -> Any:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--value", type=hint)
     return parser
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Put settings over others, group by group."""
+    result = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result
 
 
 def setting_names(kind: type[Any], group: str = "") -> list[str]:

@@ -20,7 +20,7 @@ from msrnn.data import Field, open_data
 from msrnn.data.windowed import FileData
 from msrnn.errors import SettingsError
 from msrnn.evaluation.contenders import Task, of_model
-from msrnn.evaluation.evaluate import THRESHOLDS_MM_H, Scoring, evaluate
+from msrnn.evaluation.scoring import THRESHOLDS_MM_H, Scoring, score_forecasts
 from msrnn.plots import plot_scores
 from msrnn.runs.directory import RunDirectory
 from msrnn.runs.predictor import Predictor
@@ -65,7 +65,7 @@ def test_the_forecast_protocol_by_hand():
     settings = digits()
     predictor = untrained(settings)
     predictor.model.head.bias.data += 0.8
-    evaluation = evaluate(predictor, settings, batch_size=2)
+    evaluation = score_forecasts(predictor, settings, batch_size=2)
     truth = truth_of(settings, predictor)
     given, future = truth[:, :3], truth[:, 3:]
     free = predictor.model.forecast(given, 2)
@@ -97,7 +97,10 @@ def test_the_forecast_protocol_by_hand():
 def test_batches_and_workers_change_nothing():
     settings = digits()
     predictor = untrained(settings)
-    one, other = evaluate(predictor, settings, batch_size=2), evaluate(predictor, settings, batch_size=5, workers=1)
+    one, other = (
+        score_forecasts(predictor, settings, batch_size=2),
+        score_forecasts(predictor, settings, batch_size=5, workers=1),
+    )
     assert one.rows[0].low < one.rows[0].value < one.rows[0].high
     for ours, theirs in zip(one.rows, other.rows, strict=True):
         assert ours[:5] == theirs[:5]
@@ -109,7 +112,7 @@ def test_the_paper_protocol_by_hand():
     settings = digits()
     predictor = untrained(settings)
     predictor.model.head.bias.data += 0.8
-    evaluation = evaluate(predictor, settings, Scoring(protocol="paper"))
+    evaluation = score_forecasts(predictor, settings, Scoring(protocol="paper"))
     assert evaluation.leads == [-1, 0, 1, 2]
     truth = truth_of(settings, predictor)
     predictions, _ = predictor.model(truth, context=3)
@@ -127,7 +130,7 @@ def test_the_paper_protocol_by_hand():
 def test_a_score_of_ones_own():
     settings = digits()
     predictor = untrained(settings)
-    evaluation = evaluate(predictor, settings, scores=[WorstError])
+    evaluation = score_forecasts(predictor, settings, scores=[WorstError])
     truth = truth_of(settings, predictor)
     error = (predictor.model.forecast(truth[:, :3], 2).clamp(0, 1) - truth[:, 3:]).abs().amax(dim=(2, 3, 4)).mean()
     assert evaluation.value("model", "worst") == pytest.approx(float(error), rel=1e-5)
@@ -138,7 +141,7 @@ def test_a_score_of_ones_own():
 def test_rain_is_scored_in_physical_units(radar):
     settings = rain(radar)
     predictor = untrained(settings)
-    evaluation = evaluate(predictor, settings, Scoring(windows=(1, 4)))
+    evaluation = score_forecasts(predictor, settings, Scoring(windows=(1, 4)))
     values = moving_rain()[28:, 4:] * 12  # 30 % of 40, the guard is taken from the frames before
     pairs = [(values[k + 2], values[k + 2 + lead]) for lead in (1, 2) for k in range(len(values) - 4)]
     for threshold in THRESHOLDS_MM_H:
@@ -161,7 +164,7 @@ def test_thresholds_of_data_that_are_no_rain(tmp_path):
     values = 100 * frames(30, 1, 1, 12, 12)[:, 0].numpy()
     np.save(tmp_path / "flow.npy", values)
     settings = rain(tmp_path / "flow.npy")
-    evaluation = evaluate(untrained(settings), settings, Scoring(thresholds=(50, 200), windows=()))
+    evaluation = score_forecasts(untrained(settings), settings, Scoring(thresholds=(50, 200), windows=()))
     last, future = values[23:28], np.stack([values[24 + k : 26 + k] for k in range(5)])
     hits = ((last[:, None] >= 50) & (future >= 50)).sum()
     assert evaluation.value(PERSISTENCE, Score("pod", 50)) == pytest.approx(hits / (future >= 50).sum(), rel=1e-6)
@@ -177,7 +180,7 @@ def test_an_earlier_run_beside_the_model(tmp_path):
         directory.create(settings, one.field)
         save_file(one.model.state_dict(), directory.weights_file)
     names = (str(tmp_path / "same"), str(tmp_path / "other"))
-    evaluation = evaluate(predictor, settings, Scoring(baselines=names))
+    evaluation = score_forecasts(predictor, settings, Scoring(baselines=names))
     assert evaluation.models == ["model", PERSISTENCE, CONSTANT, *names]
     same, differs = (evaluation.row(f"model - {name}", "mse") for name in names)
     assert same[5:8] == (0, 0, 0)
@@ -186,7 +189,7 @@ def test_an_earlier_run_beside_the_model(tmp_path):
     table = evaluation.table()
     assert f"run3: {names[0]}" in table.replace("\n", "")
     again = [f"{names[0]}/{'./' * n}." for n in (1, 2, 3)]
-    many = evaluate(predictor, settings, Scoring(baselines=(*names, *again)))
+    many = score_forecasts(predictor, settings, Scoring(baselines=(*names, *again)))
     assert max(map(len, many.table().splitlines())) <= 80
 
 
@@ -198,7 +201,7 @@ def test_what_does_not_suit_is_left_out_and_said(radar, tmp_path):
     save_file(predictor.model.state_dict(), directory.weights_file)
     (tmp_path / "empty").mkdir()
     names = ("extrapolation", str(tmp_path / "rain"), str(tmp_path / "empty"))
-    evaluation = evaluate(predictor, settings, Scoring(baselines=names))
+    evaluation = score_forecasts(predictor, settings, Scoring(baselines=names))
     assert evaluation.models == ["model", PERSISTENCE, CONSTANT]
     without = [note.partition(": ")[0] for note in evaluation.notes]
     assert without == [f"Without {name}" for name in names]
@@ -229,12 +232,12 @@ def test_a_forecast_that_is_not_finite():
     predictor = untrained(settings)
     predictor.model.head.bias.data.fill_(torch.nan)
     with pytest.raises(FloatingPointError, match="a forecast of model is not finite"):
-        evaluate(predictor, settings)
+        score_forecasts(predictor, settings)
 
 
 def test_saved_and_loaded(tmp_path):
     settings = digits()
-    evaluation = evaluate(untrained(settings), settings)
+    evaluation = score_forecasts(untrained(settings), settings)
     evaluation.save(tmp_path / "scores")
     with (tmp_path / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -260,7 +263,7 @@ def test_saved_and_loaded(tmp_path):
 @pytest.mark.parametrize("kind", ["digits", "rain"])
 def test_the_table_is_at_most_80_columns_wide(kind, radar):
     settings = digits(horizon=12) if kind == "digits" else rain(radar)
-    evaluation = evaluate(untrained(settings), settings)
+    evaluation = score_forecasts(untrained(settings), settings)
     lines = evaluation.table().splitlines()
     assert max(map(len, lines)) <= 80
     first = lines[2].split()
@@ -322,7 +325,7 @@ def test_extrapolation_carries_rain_on(tmp_path):
     values[:, :, :3] = np.nan
     formats.write_knmi(tmp_path, values.round(2))
     settings = rain(tmp_path, horizon=4)
-    evaluation = evaluate(untrained(settings), settings)
+    evaluation = score_forecasts(untrained(settings), settings)
     assert evaluation.models == ["model", PERSISTENCE, "extrapolation"]
     score = Score("csi", 0.5)
     assert evaluation.value("extrapolation", score, 4) > evaluation.value(PERSISTENCE, score, 4) + 0.2
@@ -334,11 +337,11 @@ import resource
 from dataclasses import replace
 from helpers.untrained import digits, untrained
 from helpers.worst_error import WorstError
-from msrnn.evaluation.evaluate import evaluate
+from msrnn.evaluation.scoring import score_forecasts
 for sequences in (50, 3000):
     settings = digits()
     settings = replace(settings, data=replace(settings.data, test_samples=sequences))
-    evaluate(untrained(settings), settings)
+    score_forecasts(untrained(settings), settings)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
@@ -354,7 +357,7 @@ def test_memory_does_not_grow_with_the_test_set():
 
 def test_one_lead_time(tmp_path):
     settings = digits(horizon=1)
-    evaluation = evaluate(untrained(settings), settings)
+    evaluation = score_forecasts(untrained(settings), settings)
     assert evaluation.value("model", "mse", 1) == evaluation.value("model", "mse")
     assert plot_scores({"one": evaluation}, "mse") is not None
 
@@ -362,7 +365,7 @@ def test_one_lead_time(tmp_path):
 def test_data_of_several_channels_one_pixel_high(tmp_path):
     np.save(tmp_path / "flow.npy", 9 * frames(30, 2, 1, 1, 12)[:, :, 0].numpy())
     settings = rain(tmp_path / "flow.npy")
-    evaluation = evaluate(untrained(settings), settings, Scoring(lpips=True))
+    evaluation = score_forecasts(untrained(settings), settings, Scoring(lpips=True))
     assert evaluation.name(Score("rmse_physical")) == "rmse data"
     assert evaluation.value("model", "gdl") > 0
     assert np.isnan(evaluation.value("model", "ssim"))
@@ -372,7 +375,7 @@ def test_data_of_several_channels_one_pixel_high(tmp_path):
 def test_rain_that_is_not_normalised_as_rain_has_no_balanced_errors(radar):
     settings = rain(radar)
     settings = replace(settings, data=replace(settings.data, normalisation="range"))
-    evaluation = evaluate(untrained(settings), settings)
+    evaluation = score_forecasts(untrained(settings), settings)
     names = {name for name, *_ in evaluation.scores}
     assert "rmse_physical" in names
     assert "balanced_mse" not in names
@@ -396,9 +399,9 @@ def test_names_of_runs_do_not_hide_others(tmp_path, monkeypatch):
     directory.create(settings, predictor.field)
     save_file(untrained(settings, seed=1).model.state_dict(), directory.weights_file)
     monkeypatch.chdir(tmp_path)
-    evaluation = evaluate(predictor, settings, Scoring(baselines=("model",)))
+    evaluation = score_forecasts(predictor, settings, Scoring(baselines=("model",)))
     assert evaluation.models == ["model", PERSISTENCE, CONSTANT, "./model"]
-    assert evaluation.value("model", "mse") == evaluate(predictor, settings).value("model", "mse")
+    assert evaluation.value("model", "mse") == score_forecasts(predictor, settings).value("model", "mse")
 
 
 def test_fingerprints_tell_sequences_apart(tmp_path):

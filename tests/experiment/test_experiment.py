@@ -17,7 +17,6 @@ import yaml
 from helpers.processes import assert_same, start
 from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.cli import main
-from msrnn.cli.parsing import settings_from
 from msrnn.errors import SettingsError, StoppedError
 from msrnn.experiment.comparison import Difference, _mean, difference
 from msrnn.experiment.plan import _against, _row, frames_of, merged, read_plan, training_bytes
@@ -25,6 +24,7 @@ from msrnn.experiment.workers import run_missing
 from msrnn.runs.directory import RunDirectory
 from msrnn.scores import Score
 from msrnn.scores.results import MODEL, Evaluation, ScoreRow, resample_key
+from msrnn.settings import settings_from
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SETTINGS = {

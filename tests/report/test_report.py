@@ -225,7 +225,7 @@ def test_bad_usage(runs, tmp_path, capsys):
     assert "is no run directory" in refused(capsys, "report", tmp_path)
     assert "a report is called something.html" in refused(capsys, "report", runs / "one", "--output=report.pdf")
     assert "--sequences 0: at least 1" in refused(capsys, "report", runs / "one", "--sequences=0")
-    assert "RUN must be given" in refused(capsys, "report")
+    assert "required: RUN" in refused(capsys, "report")
     make_run(tmp_path / "run", digits())
     (tmp_path / "run" / "weights.safetensors").unlink()
     assert "no run can be scored: run: " in refused(capsys, "report", tmp_path / "run")

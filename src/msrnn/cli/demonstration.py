@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from msrnn.data import HeldOut, open_data
-from msrnn.evaluation.evaluate import evaluate
+from msrnn.evaluation.scoring import score_forecasts
 from msrnn.plots import animate
 from msrnn.report.page import write_report
 from msrnn.runs.directory import RunDirectory
@@ -53,7 +53,7 @@ def run_demo(out: Path, minutes: float) -> None:
     )
     train(settings, directory.path)
     predictor = load(directory.path)
-    evaluation = evaluate(predictor, settings)
+    evaluation = score_forecasts(predictor, settings)
     evaluation.save(directory.path / "scores")
     sys.stdout.write("\n" + evaluation.table() + "\n")
     animate_test(directory.path / "forecast.gif", predictor, data.held_out("test"), settings.context)

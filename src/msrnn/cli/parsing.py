@@ -1,230 +1,299 @@
-"""Command-line arguments and YAML to settings."""
+"""Commands to parsers: the parameters of a command's function are its options."""
 
+import argparse
 import re
-import sys
-from argparse import SUPPRESS, HelpFormatter
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from inspect import Parameter, signature
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, cast, get_args, get_origin, get_type_hints
 
-from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
+import docstring_parser
 
+import msrnn
 from msrnn.errors import Call, Setting, SettingsError
-from msrnn.settings import DataSettings, RunSettings, settings_from
+from msrnn.settings import read_value
 
-set_parsing_settings(docstring_parse_attribute_docstrings=True)
-
-NAMED = ("--model", "--data")
-"""Options that may be given as a name alone: `--model ms-predrnn` is `--model.name ms-predrnn`."""
-SHORT = {option: f"{option}.name" for option in NAMED} | {"--memory": "--model.memory"}
-"""What options of settings may be called for short."""
-READER_OPTIONS = ("--reader_options", "--data.reader_options")
-"""Options that take KEY=VALUE, several at once."""
-SIZES = ("--data.size", "--data.crop", "--data.digits.size", "--size")
-NUMBERS = (
-    *SIZES,
-    "--thresholds",
-    "--windows",
-    "--data.shares",
-    "--data.z_r",
-    "--data.digits.speed",
-    "--model.scales",
-    "--scales",
-)
-LISTS = dict.fromkeys(NUMBERS, r"-?[\d.]+(e-?\d+)?") | {"--data.actions": r"[a-z]+", "--baselines": r"[^-\[].*"}
-"""Options that take several values, and what each of these looks like."""
-SWITCHES = ("--compile", "--data.skip_bad")
-"""Settings that are true when they are named alone."""
-LISTS_OF = {
-    "analyze": {"--output": r"[^-].*"},
-    "benchmark": {"--models": r"[a-z].*", "--memory": r"[a-z]+", "--precision": r"\w+"},
-}
-"""Those of one command."""
+SHORT = {"model.name": "--model", "data.name": "--data", "model.memory": "--memory"}
+"""Second names of options that set a setting."""
+METAVARS = {"out": "DIRECTORY", "init_from": "RUN", "config": "FILE", "input": "FILE", "runs": "RUN"}
+"""What stands for a value in help, where it is neither the option's name nor its type."""
+TYPES = {int: "N", float: "X", bool: "{true,false}", dict: "KEY=VALUE"}
+GROUPS = {"data": "Look at files of frames, or make one store of them."}
+"""What commands of two words have in common."""
 
 
-PLAIN_WORDS = (
-    (r'Parser key "([\w.]+)"', lambda key: f"--{key[1].replace('_', '-')}"),
-    (r"Does not validate.* Subtypes: \[(.*), <class 'NoneType'>\].*Given value: (.*)", r"Expected \1. Got value: \2"),
-    (r"Expected (?:a )?(?:typing\.)?Literal\[([^\]]*)\]", r"expected one of \1"),
-    (r"Expected (?:a )?<class '(\w+)'>", r"expected \1"),
-    (r"Expected (?:a )?tuple\[(\w+), \.\.\.\]", r"expected a list of \1"),
-    (r"(--\w+): Unable to load config ('[^']*').*", r"\1: expected settings such as {name: ...}, got \2"),
-    (r"the following arguments are required: (.*)", lambda keys: f"{_options(keys[1])} must be given"),
-)
-"""The parser's messages in the words of the command line."""
+class Options(NamedTuple):
+    """Settings as options; the function gets a dictionary of those that are given.
 
-UNKNOWN = re.compile(
-    r"(?:Option|(?:Group '(?P<group>\w+)'|Subcommand '(?P<command>\w+)') does not accept option) '(?P<name>[\w.]+)'"
-    r"(?: is not accepted|$)"
-)
-"""The parser's message of a setting that does not exist."""
-
-
-def _options(keys: str) -> str:
-    """`train.out, train.model.name` as `--out, --model`."""
-    command = r"^(train|evaluate|predict|report|benchmark|data\.inspect|data\.convert)\.|\.name$"
-    names = [re.sub(command, "", key) for key in keys.split(", ")]
-    return ", ".join(PLACES.get(name, f"--{name}") for name in names)
-
-
-PLACES = {"run": "RUN", "analyze.model": "MODEL", "experiment.table": "TABLE", "runs": "RUN", "path": "PATH"}
-"""What is given without an option."""
-
-
-class Formatter(DefaultHelpFormatter):
-    """Help without Python's names of types."""
-
-    def _get_help_string(self, action: Any) -> str:
-        text = re.sub(r"(, )?type: %\(type\)s(, )?", r"\1", super()._get_help_string(action))
-        if action.default in (None, ()):
-            text = text.replace("default: %(default)s", "")
-        return text.replace("required, )", "required)").replace(" ()", "")
-
-
-class Parser(ArgumentParser):
-    """Options are written with dashes; errors are one line, and exit code 2."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, default_env=False, formatter_class=Formatter, **options)
-
-    def format_help(self, formatter: HelpFormatter | None = None) -> str:
-        """Help, with dashes in the names of options."""
-        text = super().format_help(formatter)
-        return re.sub(r"--[a-z][\w.]*", lambda option: option[0].replace("_", "-"), text)
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Say what is wrong, in one line."""
-        line = " ".join(message.split()).removeprefix("error: ")
-        for pattern, plain in PLAIN_WORDS:
-            line = re.sub(pattern, plain, line)
-        line = UNKNOWN.sub(self._unknown, line)
-        if self.exit_on_error:
-            sys.stderr.write(f"msrnn: {line}\n")
-            sys.exit(2)
-        raise ArgumentError(None, line)
-
-    def _unknown(self, found: re.Match[str]) -> str:
-        commands = self._subcommands_action.choices if self._subcommands_action else {}
-        parser = commands.get(found["command"], self)
-        name = f"{found['group']}.{found['name']}" if found["group"] else found["name"]
-        close = get_close_matches(name, [action.dest for action in parser._actions], 1)
-        return f"there is no setting {name}" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def add_run_settings(parser: Parser) -> None:
-    """All settings of a training, as options."""
-    parser.add_class_arguments(RunSettings, None)
-    _name_groups(parser)
-
-
-def add_data_overrides(parser: Parser) -> None:
-    """The settings of the data as options without defaults: only those given are in what is parsed."""
-    parser.add_class_arguments(DataSettings, "data")
-    for action in parser._actions:
-        if action.dest.startswith("data."):
-            action.default = SUPPRESS
-            said, _, _ = str(action.help).partition(" Default: ")
-            action.help = f"{said} Default: as in training."
-    _name_groups(parser)
-
-
-def _name_groups(parser: Parser) -> None:
-    for action in parser._actions:
-        if action.option_strings and action.option_strings[0] in NAMED:
-            action.help = f"Short for {action.option_strings[0]}.name."
-            action.metavar = "NAME"
-
-
-def normalised(argv: Sequence[str]) -> list[str]:
-    """`argv` as the parsers know it.
-
-    Underscores in names of options; `--model NAME` as `--model.name NAME`; `--data.crop 64 64`, `64x64`, `64,64` or
-    `64` as `[64,64]`; `--reader-options A=1 B=2` as one option each.
+    A parameter asks for them with its type: `data: Annotated[dict[str, Any], Options(DataSettings, "data.", "data.")]`.
     """
-    command = argv[0] if argv else ""
-    short = SHORT if command in ("train", "evaluate") else {}
-    lists = LISTS | LISTS_OF.get(command, {})
-    tokens: list[str] = []
-    option = ""
-    for token in argv:
-        if token.startswith("--"):
-            name, equals, value = token.partition("=")
-            option = "--" + name[2:].replace("-", "_")
-            option = short.get(option, option)
-            if option in lists and equals:
-                tokens += [option, _listed(option, value, lists)]
-            elif option in READER_OPTIONS:
-                tokens += [_keyed(option, value)] if equals else []
+
+    kind: type
+    group: str = ""
+    """Begins the settings' names."""
+    prefix: str = ""
+    """Begins the options' names."""
+    default: str = ""
+    """What holds for a setting that is not given; by default that of its kind."""
+    without: tuple[str, ...] = ()
+    """Settings that are no options."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command. Its function's parameters are its options, positional-only ones its arguments."""
+
+    name: str
+    function: Callable[..., None]
+    usage: str
+    """What follows the name."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option, or an argument, of a command."""
+
+    setting: str
+    """Name of what it sets."""
+    flags: tuple[str, ...]
+    """Its names; an argument has none."""
+    hint: Any
+    """Type of the value."""
+    help: str
+    path: tuple[str, ...]
+    """Parameter of the function, and where in a dictionary the value goes."""
+    required: bool = False
+
+    @property
+    def metavar(self) -> str:
+        """What stands for its value in help."""
+        name = self.path[-1]
+        if self.setting in SHORT and self.setting != "model.memory":
+            return "NAME"
+        if name in METAVARS:
+            return METAVARS[name]
+        if tuples := _tuples(self.hint):
+            item = get_args(tuples[0])[0]
+            return TYPES.get(item, name.upper().removesuffix("S"))
+        if choices := _choices(self.hint):
+            return f"{{{','.join(map(str, choices))}}}"
+        kinds = (get_origin(part) or part for part in (self.hint, *get_args(self.hint)))
+        return next((TYPES[kind] for kind in kinds if kind in TYPES), name.upper())
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it needs no value."""
+        return self.hint is bool and len(self.path) == 1
+
+    def add_to(self, parser: Any) -> None:
+        """Add it to a parser, or a group, of argparse."""
+        more: dict[str, Any] = {"dest": "/".join(self.path), "default": argparse.SUPPRESS}
+        more["help"] = self.help.replace("%", "%%")
+        if self.is_flag:
+            parser.add_argument(*self.flags, action="store_true", **more)
+            return
+        more["metavar"] = self.metavar
+        if self.hint is bool:
+            more |= {"nargs": "?", "const": "true"}
+        elif self.hint == list[str] or _tuples(self.hint) or _is_dict(self.hint):
+            more["nargs"] = "+"
+        if not self.flags:
+            parser.add_argument(more.pop("dest"), **more)
+            return
+        parser.add_argument(*self.flags, required=self.required, **more)
+
+    def value(self, given: Any) -> Any:
+        """Make of words on the command line what a recipe would hold.
+
+        Raises:
+            SettingsError: a word of a dictionary has no key.
+        """
+        if not isinstance(given, list) or self.hint == list[str]:
+            return given
+        if _is_dict(self.hint):
+            for word in given:
+                if "=" not in word:
+                    raise SettingsError(f"{self.flags[-1]} {word}: write KEY=VALUE, and what has no key before it")
+            return dict(word.split("=", 1) for word in given)
+        if len(given) == 1 and given[0] in _choices(self.hint):
+            return given[0]
+        tuples = _tuples(self.hint)
+        between = "," if any(str in get_args(one) for one in tuples) else "[,x]"
+        words = [word for text in given for word in re.split(between, text.strip("[]")) if word]
+        return words * 2 if tuple[int, int] in tuples and len(words) == 1 else words  # one edge of a square
+
+
+def _tuples(hint: Any) -> list[Any]:
+    return [part for part in (hint, *get_args(hint)) if get_origin(part) is tuple]
+
+
+def _is_dict(hint: Any) -> bool:
+    return any(get_origin(part) is dict for part in (hint, *get_args(hint)))
+
+
+def _choices(hint: Any) -> list[Any]:
+    literals = (part for part in (hint, *get_args(hint)) if get_origin(part) is Literal)
+    return [choice for literal in literals for choice in get_args(literal)]
+
+
+def options_of(command: Command) -> dict[str, list[Option]]:
+    """List the options and arguments of a command by the title of their group in help."""
+    hints, texts = get_type_hints(command.function, include_extras=True), _texts(command.function)
+    found: dict[str, list[Option]] = {"": []}
+    for name, parameter in signature(command.function).parameters.items():
+        settings = [one for one in get_args(hints[name]) if isinstance(one, Options)]
+        for one in settings:
+            for title, option in _settings((name,), one):
+                found.setdefault(title, []).append(option)
+        if not settings:
+            flags = () if parameter.kind is Parameter.POSITIONAL_ONLY else (_flag(name),)
+            text = texts.get(name, "")
+            needed = parameter.default is Parameter.empty
+            help_ = text if needed else _with_default(text, parameter.default)
+            found[""].append(Option(name, flags, hints[name], help_, (name,), needed and bool(flags)))
+    return found
+
+
+def _settings(path: tuple[str, ...], options: Options) -> Iterator[tuple[str, Option]]:
+    """List settings as options, each with the title of its group."""
+    title, hints, texts = options.kind.__doc__ or "", get_type_hints(options.kind), _texts(options.kind)
+    inner = []
+    for one in fields(options.kind):
+        name, hint = f"{options.group}{one.name}", hints[one.name]
+        if is_dataclass(hint):
+            prefix = f"{options.prefix}{one.name}."
+            inner.append(((*path, one.name), options._replace(kind=cast(type, hint), group=f"{name}.", prefix=prefix)))
+        elif one.name not in options.without:
+            text = texts.get(one.name, "")
+            if options.default:
+                help_ = f"{text.partition(' Default: ')[0]} Default: {options.default}."
             else:
-                tokens.append(option + equals + value)
-        elif option in READER_OPTIONS:
-            tokens.append(_keyed(option, token))
-        elif option in lists and tokens[-1].startswith("[") and re.fullmatch(lists[option], token):
-            tokens[-1] = f"{tokens[-1][:-1]},{token}]"
-        else:
-            value = _listed(option, token, lists)
-            tokens.append(value)
-            option = option if value.startswith("[") else ""
-    if command in ("train", "evaluate"):
-        after = [*tokens[1:], "--"]
-        tokens = [
-            f"{token}=true" if token in SWITCHES and following.startswith("--") else token
-            for token, following in zip(tokens, after, strict=True)
-        ]
-    return [_squared(before, token) for before, token in zip(["", *tokens], tokens, strict=False)]
+                help_ = text if one.default is MISSING else _with_default(text, one.default)
+            short = (SHORT[name],) if name in SHORT and options.prefix else ()
+            yield title, Option(name, (*short, _flag(options.prefix + one.name)), hint, help_, (*path, one.name))
+    for deeper in inner:
+        yield from _settings(*deeper)
 
 
-def _keyed(option: str, token: str) -> str:
-    if "=" not in token:
-        raise SettingsError(f"{option.replace('_', '-')} {token}: write KEY=VALUE, and what has no key before it")
-    return f"{option}.{token}"
+def _flag(name: str) -> str:
+    return f"--{name}".replace("_", "-")
 
 
-def _listed(option: str, value: str, lists: Mapping[str, str]) -> str:
-    """Numbers or words with commas, or 64x64, as a list in brackets."""
-    if option not in lists or value.startswith("[") or (option == "--data.z_r" and value[:1].isalpha()):
-        return value
-    if option in NUMBERS:
-        value = re.sub(r"(?<=[0-9])x(?=[0-9])", ",", value)
-    return f"[{value}]"
+def _with_default(text: str, default: Any) -> str:
+    if default is None or default is False or default == () or "Default:" in text:
+        return text
+    return f"{text} Default: {' '.join(map(str, default)) if isinstance(default, tuple) else default}."
 
 
-def _squared(option: str, value: str) -> str:
-    """One edge of a square as two."""
-    one = re.fullmatch(r"\[(-?\d+)\]", value)
-    return f"[{one[1]},{one[1]}]" if one and option in SIZES else value
+def _texts(source: Any) -> dict[str, str]:
+    """Read from docstrings what parameters and fields mean."""
+    parsed = docstring_parser.parse_from_object(source)
+    return {one.arg_name: " ".join((one.description or "").split()) for one in parsed.params}
 
 
-def run_settings(parsed: Namespace) -> RunSettings:
-    """Pick the settings out of what was parsed.
+class Parser(argparse.ArgumentParser):
+    """A parser that raises its errors as `SettingsError`."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong."""
+        raise SettingsError(message)
+
+
+def parse(argv: Sequence[str], commands: Sequence[Command]) -> Callable[[], None]:
+    """Find the command and its options, and return what runs it.
 
     Raises:
-        SettingsError: a value is not possible.
+        SettingsError: there is no such command or option, one is missing, or a value is not possible.
     """
-    values = parsed.as_dict()
-    return settings_from({field.name: values[field.name] for field in fields(RunSettings) if field.name in values})
+    top = Parser(prog="msrnn", description="Predict the next frames of a field that moves.", allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"msrnn {msrnn.__version__}")
+    levels = {"": top.add_subparsers(metavar="COMMAND", required=True, title="commands")}
+    known: dict[str, Option] = {}
+    for command in commands:
+        group, _, name = command.name.rpartition(" ")
+        if group not in levels:
+            outer = levels[""].add_parser(group, help=_lower(GROUPS[group]), description=GROUPS[group])
+            levels[group] = outer.add_subparsers(metavar="COMMAND", required=True, title="commands")
+        first = (command.function.__doc__ or "").partition("\n")[0]
+        usage = f"msrnn {command.name} {command.usage}"
+        parser = levels[group].add_parser(name, help=_lower(first), description=first, usage=usage, allow_abbrev=False)
+        parser.set_defaults(command=command)
+        if command is command_of(argv, commands):
+            known = {"/".join(option.path): option for option in _fill(parser, command, argv)}
+    given, unknown = top.parse_known_args(argv)
+    values = vars(given)
+    command = values.pop("command")
+    if unknown:
+        flags = [flag for option in known.values() for flag in option.flags]
+        close = get_close_matches(unknown[0].partition("=")[0].replace("_", "-"), flags, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise SettingsError(f"there is no option {unknown[0]}{hint}")
+    return _call(command, {known[name]: value for name, value in values.items()})
 
 
-SHORT_NAMES = {"model.name": "model", "data.name": "data", "model.memory": "memory"}
-OPTIONS_OF_EXPERIMENT = ("out", "jobs", "device")
-"""Settings that `msrnn experiment` takes as options; all others stand in its table."""
-READER_OPTION = "data.reader_options."
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
 
 
-def option(command: str, setting: Setting | Call) -> str:
-    """Spell a setting as the option of a command, and a call as a command line."""
+def _fill(parser: Parser, command: Command, argv: Sequence[str]) -> list[Option]:
+    """Add the options of a command; what a dictionary may hold is known by what is given, as `--options.links 13`."""
+    added = []
+    for title, options in options_of(command).items():
+        place = parser.add_argument_group(title) if title else parser
+        for option in options:
+            option.add_to(place)
+            added.append(option)
+            if _is_dict(option.hint):
+                keys = {found[1] for word in argv if (found := re.match(rf"{option.flags[-1]}\.([\w-]+)", word))}
+                for key in sorted(keys):
+                    path = (*option.path, key.replace("-", "_"))
+                    inner = Option(option.setting, (f"{option.flags[-1]}.{key}",), str, argparse.SUPPRESS, path)
+                    inner.add_to(place)
+                    added.append(inner)
+    return added
+
+
+def _call(command: Command, given: dict[Option, Any]) -> Callable[[], None]:
+    """Bind the values that are given to the parameters of the command's function."""
+    values: dict[str, Any] = {}
+    hints = get_type_hints(command.function)
+    for option, words in given.items():
+        value, place = option.value(words), values
+        for group in option.path[:-1]:
+            place = place.setdefault(group, {})
+        name = option.path[-1]
+        place[name] = place.get(name, {}) | value if isinstance(value, dict) else value
+    parameters = signature(command.function).parameters.items()
+    groups: dict[str, Any] = {name: {} for name, one in parameters if get_origin(one.annotation) is Annotated}
+    for name in values.keys() - groups.keys():
+        values[name] = read_value(hints[name], values[name], name)
+    arguments = [values.pop(name) for name, one in parameters if one.kind is Parameter.POSITIONAL_ONLY]
+    return lambda: command.function(*arguments, **(groups | values))
+
+
+def command_of(argv: Sequence[str], commands: Sequence[Command]) -> Command | None:
+    """Find the command that a command line is for."""
+    words = [word for word in argv[:2] if not word.startswith("-")]
+    return next((one for one in commands if one.name in (" ".join(words), *words[:1])), None)
+
+
+def spell(setting: Setting | Call, command: Command | None, commands: Sequence[Command]) -> str:
+    """Spell a setting as an option of a command, or as Python does where it is none; a call as a command line."""
     if isinstance(setting, Call):
-        return " ".join(("msrnn", setting.function, *(option(setting.function, one) for one in setting.settings)))
-    if command == "experiment" and setting.name not in OPTIONS_OF_EXPERIMENT:
-        return str(setting)
-    name, value = SHORT_NAMES.get(setting.name, setting.name), setting.value
-    if command == "analyze":
-        name = {"model.hidden_channels": "hidden"}.get(name, name.removeprefix("model."))
-    if name.startswith(READER_OPTION):
-        key = name.removeprefix(READER_OPTION)
-        name, value = "data.reader_options", f"{key}={'...' if value is None else value}"
-    if command not in ("train", "evaluate"):
-        name = name.removeprefix("data.")
-    values = value if isinstance(value, tuple) else () if value is None or value is True else (value,)
-    return " ".join((f"--{name.replace('_', '-')}", *map(str, values)))
+        called = next(one for one in commands if one.name == setting.function)
+        return " ".join(("msrnn", called.name, *(spell(one, called, commands) for one in setting.settings)))
+    options = [] if command is None else [one for group in options_of(command).values() for one in group]
+    values = setting.value if isinstance(setting.value, tuple) else (setting.value,)
+    words = [str(value) for value in values if value is not None and value is not True]
+    group, _, key = setting.name.rpartition(".")
+    for name in (setting.name, key):
+        for option in options:
+            if option.setting == name:
+                return " ".join((option.flags[0] if option.flags else option.metavar, *words))
+    for option in options:
+        if option.setting.startswith(f"{setting.name}."):  # a group of settings
+            return option.flags[-1].rpartition(".")[0]
+        if option.setting == group and _is_dict(option.hint):
+            return f"{option.flags[-1]} {key}={' '.join(words) or '...'}"
+    return str(setting)

@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import get_args
 
@@ -19,7 +18,7 @@ from msrnn.data.paper_sets import NAMED, open_files
 from msrnn.data.splits import DAY_NS, TEST, TRAIN, VALIDATION, cut_windows, split_by
 from msrnn.data.statistics import FrameStatistics
 from msrnn.errors import DataError, Setting, SettingsError
-from msrnn.randomness import generator
+from msrnn.randomness import generator, shuffled
 from msrnn.settings import DataSettings, Split
 from msrnn.units import Z_R, Units
 
@@ -339,7 +338,7 @@ class Shuffled(Drawn):
 
     def _window(self, number: int) -> int:
         epoch, place = divmod(number, len(self.windows))
-        return int(_order(self.seed, epoch, len(self.windows))[place])
+        return int(shuffled(self.seed, epoch, len(self.windows))[place])
 
 
 def _times(sequences: Sequence[xr.DataArray], table: np.ndarray) -> np.ndarray:
@@ -349,8 +348,3 @@ def _times(sequences: Sequence[xr.DataArray], table: np.ndarray) -> np.ndarray:
         rows = table[:, 0] == number
         found[rows] = sequences[number]["time"].values[table[rows, 1:]]
     return found
-
-
-@lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, count: int) -> np.ndarray:
-    return generator(seed, "order", epoch).permutation(count)

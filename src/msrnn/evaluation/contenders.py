@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from msrnn.data import Field
-from msrnn.errors import SettingsError
+from msrnn.errors import Setting, SettingsError
 from msrnn.runs.predictor import Predictor
 
 MOTION_FRAMES = 3
@@ -52,6 +52,27 @@ class Task(NamedTuple):
 Contender = Callable[[Tensor, Tensor], Forecast]
 """Forecasts from sequences: values with NaN where they are missing, and the network's frames; (batch, time, channel, y,
 x). It reads the context alone."""
+
+
+Baseline = Callable[[Tensor, int], Tensor]
+"""A baseline of one's own: context (batch, time, channel, y, x), in the field's units and NaN where values are missing,
+and horizon to forecast (batch, horizon, channel, y, x), in the same units and without NaN."""
+
+
+def of_baseline(task: Task, baseline: Baseline) -> Contender:
+    """Make a contender of a baseline of one's own.
+
+    Raises:
+        SettingsError: forecasts from the first frame on are asked for.
+    """
+    if task.from_first:
+        raise SettingsError(Setting("protocol", "paper"), " is not for baselines of one's own")
+
+    def forecast(values: Tensor, frames: Tensor) -> Forecast:
+        made = baseline(values[:, : task.context], task.horizon).to(values)
+        return Forecast(task.field.to_network(made)[0], made)
+
+    return forecast
 
 
 def persistence(task: Task) -> Contender:

@@ -19,7 +19,7 @@ from msrnn.data.archive import files_at
 from msrnn.errors import Setting, SettingsError
 from msrnn.nn.cells.base import Cell
 from msrnn.nn.models import MODELS, build_model
-from msrnn.settings import DataSettings, ModelSettings, RunSettings, settings_from
+from msrnn.settings import DataSettings, ModelSettings, RunSettings, merged, settings_from
 from msrnn.training.train import fixed_on_resume
 
 KEYS = {"title", "recipe", "settings", "data", "models", "seeds"}
@@ -122,15 +122,6 @@ def read_plan(table: Path, out: Path) -> Plan:
             raise SettingsError(f"{table}: {same.name}, and {trial.name} are the same training: leave one out")
     labels = tuple(row.label for row in rows)
     return Plan(str(document.get("title", table.stem)), tuple(trials), tuple(places), labels, against, out / table.stem)
-
-
-def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
-    """Settings with others put over them, group by group."""
-    result = dict(under)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merged(result[key], value) if both else value
-    return result
 
 
 def frames_of(settings: RunSettings) -> torch.Size:

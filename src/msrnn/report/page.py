@@ -21,7 +21,7 @@ from msrnn.atomic import written
 from msrnn.data import HeldOut, open_data
 from msrnn.errors import NotFiniteError, SettingsError
 from msrnn.evaluation.contenders import Task, of_model
-from msrnn.evaluation.evaluate import BASELINES, evaluate
+from msrnn.evaluation.scoring import BASELINES, score_forecasts
 from msrnn.plots.colours import DIFFERENCE, GREY, MISSING, RAIN, RAIN_DIFFERENCE
 from msrnn.plots.figures import as_svg, plot_scores, plot_training, run_colours
 from msrnn.report.gallery import LEAST_EDGE, Panel, Shown, choose, forecast_of, panels
@@ -151,7 +151,7 @@ def _evaluation(run: Run, directory: RunDirectory) -> Evaluation:
             return stored
     if run.dataset is None:
         raise SettingsError("there are no scores of its weights")
-    evaluation = evaluate(run.predictor, run.predictor.settings)
+    evaluation = score_forecasts(run.predictor, run.predictor.settings)
     evaluation.save(directory.scores)
     return evaluation
 

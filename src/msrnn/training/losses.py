@@ -36,6 +36,8 @@ def gdl(predictions: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
 
 
 class Loss(NamedTuple):
+    """A loss, and how training handles it."""
+
     function: Callable[[Tensor, Tensor, Tensor], Tensor]
     sums_over_pixels: bool = True
     """Its gradients grow with the frame's area."""

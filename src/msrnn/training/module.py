@@ -13,7 +13,7 @@ from msrnn.errors import NotFiniteError, Setting
 from msrnn.nn.models import build_model, find_model
 from msrnn.scores import FrameScores, PixelErrors, SummedScores, scoring_device
 from msrnn.settings import RunSettings, TrainingLength
-from msrnn.training.losses import LOSSES, pixel_weights
+from msrnn.training.losses import LOSSES, Loss, pixel_weights
 from msrnn.training.scheduled_sampling import SCHEDULES, draw_mask
 from msrnn.units import ZR, rain_weights
 
@@ -72,6 +72,7 @@ class Training(LightningModule):
         frame_shape: (channel, y, x).
         fingerprint: of the data; a checkpoint holds it.
         describe: where a training sequence comes from, for messages.
+        loss: by default the one that settings name.
     """
 
     clipped: Tensor
@@ -85,6 +86,7 @@ class Training(LightningModule):
         frame_shape: Sequence[int],
         fingerprint: int = 0,
         describe: Callable[[int], str] = str,
+        loss: Loss | None = None,
     ) -> None:
         super().__init__()
         self.fingerprint = fingerprint
@@ -93,7 +95,7 @@ class Training(LightningModule):
         self.length = length
         self.field = field
         self.model = build_model(settings.model, frame_shape[0])
-        self.loss = LOSSES[settings.loss]
+        self.loss = loss or LOSSES[settings.loss]
         self.schedule = SCHEDULES[settings.sampling or find_model(settings.model.name).cell.sampling]
         self.largest_norm = settings.clip * (math.prod(frame_shape) if self.loss.sums_over_pixels else 1)
         self.log_steps = min(LOG_STEPS, length.steps)

@@ -2,11 +2,12 @@
 
 import errno
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from msrnn.data.loading import Process, evaluation_loader, training_loader
 from msrnn.device import find_device, free_memory, set_memory_format
 from msrnn.errors import AbandonedError, DiskFullError, Setting, SettingsError
 from msrnn.runs.directory import NEW_OUT, RunDirectory
-from msrnn.settings import Memory, RunSettings, TrainingLength
+from msrnn.settings import OWN, Memory, RunSettings, TrainingLength, merged, settings_from
 from msrnn.tables import format_bytes
 from msrnn.training.callbacks import (
     AtomicCheckpoints,
@@ -34,6 +35,7 @@ from msrnn.training.callbacks import (
     TrainingBar,
     ValidationLines,
 )
+from msrnn.training.losses import Loss
 from msrnn.training.module import MONITOR, Training
 from msrnn.training.processes import Processes, environment, find_processes
 
@@ -49,14 +51,24 @@ LIGHTNING_NOISE = (
 )
 
 
-def train(settings: RunSettings, out: str | Path, resume: bool = False, init_from: str | None = None) -> RunDirectory:
+def train(
+    settings: RunSettings | None = None,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    init_from: str | None = None,
+    **changes: Any,
+) -> RunDirectory:
     """Train a model and leave it in the run directory `out`.
 
     Args:
-        settings: the model, the data and the training.
+        settings: the model, the data and the training; by default `changes` say all.
         out: the run directory; it must not exist, unless `resume`.
-        resume: go on from the last checkpoint in `out`; from the start, if there is none yet, or no run at all.
+        resume: go on from the last checkpoint in `out`; from the start, if there is none yet, or no run at all. What
+            neither `settings` nor `changes` say is as it was.
         init_from: run directory whose weights to start from.
+        changes: settings by name, such as context=5, model="ms-predrnn" or data={"name": "radar/", "crop": (64, 64)}.
+            `loss` may also be a function (predictions, truth, weights), all (batch, time, channel, y, x), to a scalar,
+            or a `Loss`; `data` an object with the methods of `msrnn.data.Data`, such as `msrnn.data.Datasets`.
 
     Raises:
         SettingsError: a setting is not possible; nothing has been written then.
@@ -65,18 +77,39 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         AbandonedError: a second SIGINT did (a KeyboardInterrupt).
         OSError: something cannot be written; errno is ENOSPC if the disk is full.
     """
+    if out is None:
+        raise SettingsError(Setting("out"), " must be given")
+    directory = RunDirectory(Path(out) if out else "")
+    own_data, own_loss = _own_objects(changes)
+    if settings is None:
+        base = directory.document() if resume and (directory.begun or "model" not in changes) else {}
+        settings = settings_from(merged(base, changes))
+    elif changes:
+        settings = settings_from(merged(asdict(settings), changes))
+    if settings.loss == OWN and own_loss is None:
+        raise SettingsError(Setting("loss", OWN), ": that loss is a Python function; give it again as `loss`")
+    return _train(settings, directory, resume, init_from, own_data, own_loss)
+
+
+def _train(
+    settings: RunSettings,
+    directory: RunDirectory,
+    resume: bool,
+    init_from: str | None,
+    own_data: Data | None,
+    own_loss: Loss | None,
+) -> RunDirectory:
     if resume and init_from is not None:
         raise SettingsError(
             *(Setting("resume", True), " goes on with a run's own weights: leave out ", Setting("init_from")),
             *(", or ", Setting("resume", True)),
         )
-    directory = RunDirectory(out)
     resume = resume and directory.begun
     if not resume:
         rank_zero_only(directory.check_new)()  # the others come later
     device = find_device(settings.device)
     processes = find_processes(settings, device)
-    data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
+    data = own_data or open_data(settings.data, settings.context, settings.horizon, settings.seed)
     settings = replace(settings, data=data.stored_settings)
     length = TrainingLength.of(settings, data.epoch_samples)
     if settings.loss == "balanced" and data.field.is_rain and data.field.normalisation != "rain":
@@ -95,7 +128,8 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
         settings = replace(settings, model=replace(settings.model, memory=memory))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        module = Training(settings, length, data.field, training[0].shape[1:], data.fingerprint, training.title)
+        frame_shape = training[0].shape[1:]
+        module = Training(settings, length, data.field, frame_shape, data.fingerprint, training.title, own_loss)
     if init_from is not None:
         RunDirectory(init_from).load_into(module.model)
     set_memory_format(module.model, device)
@@ -130,6 +164,24 @@ def train(settings: RunSettings, out: str | Path, resume: bool = False, init_fro
             directory.last_checkpoint if first_step else None,
         )
     return directory
+
+
+def _own_objects(changes: dict[str, Any]) -> tuple[Data | None, Loss | None]:
+    """Take Python objects, and names alone, out of settings by name."""
+    own_data = own_loss = None
+    if isinstance(changes.get("data"), Data):
+        own_data = changes["data"]
+        changes["data"] = asdict(own_data.stored_settings)
+    if callable(changes.get("loss")) or isinstance(changes.get("loss"), Loss):
+        own_loss = changes["loss"] if isinstance(changes["loss"], Loss) else Loss(changes["loss"])
+        changes["loss"] = OWN
+    for name in ("model", "data"):
+        value = changes.get(name)
+        if isinstance(value, str | os.PathLike):
+            changes[name] = {"name": str(value)}
+        elif is_dataclass(value) and not isinstance(value, type):
+            changes[name] = asdict(value)
+    return own_data, own_loss
 
 
 def _fit(

@@ -1,0 +1,113 @@
+"""`msrnn.evaluate` and `msrnn.train` as functions, with a user's own objects."""
+
+import numpy as np
+import pytest
+import torch
+
+import msrnn
+from msrnn.data import Data, Datasets, open_data
+from msrnn.errors import SettingsError
+from msrnn.evaluation.evaluate import LONGEST_NAME, scores_path
+from msrnn.runs.directory import RunDirectory
+from msrnn.settings import OWN
+
+DIGITS = {"digits": {"size": (16, 16), "digit_size": 8}, "epoch_samples": 8, "validation_samples": 2, "test_samples": 3}
+SMALL = {"context": 2, "horizon": 2, "epochs": 1, "device": "cpu"}
+MODEL = {"name": "ms-convlstm", "hidden_channels": 4}
+
+
+def moving(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand((count, 4, 1, 16, 16), generator=generator)
+
+
+def own_data():
+    return Datasets({"train": moving(6, 0), "validation": moving(2, 1), "test": list(moving(3, 2))}, fingerprint=7)
+
+
+def test_names_of_score_files_are_short_and_tell_apart(tmp_path):
+    run = RunDirectory(tmp_path)
+    one, other = scores_path(run, {"data": "a" * 300}), scores_path(run, {"data": "a" * 299 + "b"})
+    assert one != other
+    assert max(len(one.name), len(other.name)) < LONGEST_NAME + 20
+    assert scores_path(run, {"horizon": 3}).name == "scores-horizon=3"
+    assert scores_path(run, {}).name == "scores"
+
+
+def test_train_and_evaluate_by_keywords(tmp_path):
+    run = msrnn.train(model=MODEL, data=DIGITS | {"name": "moving-mnist"}, out=tmp_path / "run", **SMALL)
+    assert isinstance(run, RunDirectory)
+    assert run.settings().data.digits.size == (16, 16)
+    evaluation = msrnn.evaluate(run, thresholds=(0.5,), windows=(), data={"test_samples": 2})
+    assert evaluation.value("model", "mse") > 0
+    assert (run.path / "scores-test_samples=2-thresholds=0.5-windows=.csv").is_file()
+    resumed = msrnn.train(out=run.path, resume=True)
+    assert resumed.progress().ended
+    with pytest.raises(SettingsError, match="out must be given"):
+        msrnn.train(model="ms-convlstm")
+    with pytest.raises(SettingsError, match=r"there is no setting horizn; did you mean horizon\?"):
+        msrnn.train(model="ms-convlstm", out=tmp_path / "new", horizn=3)
+
+
+def test_settings_with_changes(tmp_path):
+    settings = msrnn.RunSettings(msrnn.ModelSettings(**MODEL), msrnn.DataSettings(), **SMALL)
+    data = msrnn.DataSettings(digits=msrnn.DigitsSettings(size=(16, 16), digit_size=8), epoch_samples=4)
+    run = msrnn.train(settings, tmp_path / "run", data=data, epochs=2)
+    assert (run.settings().epochs, run.settings().data.epoch_samples) == (2, 4)
+    assert run.settings().model.hidden_channels == 4
+
+
+def test_data_of_ones_own(tmp_path):
+    data = own_data()
+    assert isinstance(data, Data)
+    run = msrnn.train(model=MODEL, data=data, out=tmp_path / "run", **SMALL)
+    assert run.settings().data.name == OWN
+    evaluation = msrnn.evaluate(run, data=data)
+    assert evaluation.protocol["sequences"] == 3
+    with pytest.raises(SettingsError, match="these data are a Python object"):
+        msrnn.evaluate(run)
+    with pytest.raises(SettingsError, match="need sequences for test"):
+        Datasets({"train": moving(2, 0), "validation": moving(2, 0), "test": []})
+    first, second = ([data.training(12)[k] for k in range(start, start + 6)] for start in (0, 6))
+    for epoch in (first, second):  # each sequence once
+        assert sorted(float(one.sum()) for one in epoch) == sorted(float(one.sum()) for one in moving(6, 0))
+    assert not torch.equal(torch.stack(first), torch.stack(second))
+
+
+def test_a_loss_of_ones_own(tmp_path):
+    seen = []
+
+    def loss(predictions, truth, weights):
+        seen.append(predictions.shape)
+        return (weights * (predictions - truth).abs()).mean()
+
+    run = msrnn.train(model=MODEL, data=DIGITS | {"name": "moving-mnist"}, loss=loss, out=tmp_path / "run", **SMALL)
+    assert set(seen) == {(4, 3, 1, 16, 16)}
+    assert run.settings().loss == OWN
+    with pytest.raises(SettingsError, match="that loss is a Python function; give it again"):
+        msrnn.train(out=run.path, resume=True)
+    assert msrnn.train(out=run.path, resume=True, loss=loss).progress().ended
+    assert msrnn.load(run.path, "cpu").predict(np.zeros((2, 16, 16), np.float32)).shape == (2, 16, 16)
+
+
+def test_a_baseline_of_ones_own(tmp_path):
+    data = own_data()
+    run = msrnn.train(model=MODEL, data=data, out=tmp_path / "run", **SMALL)
+
+    def mean(context, horizon):
+        return context.mean(dim=1, keepdim=True).expand(-1, horizon, -1, -1, -1)
+
+    evaluation = msrnn.evaluate(run, data=data, own_baselines={"mean": mean})
+    truth = moving(3, 2)
+    expected = (truth[:, :2].mean(dim=1, keepdim=True) - truth[:, 2:]).square().mean()
+    assert evaluation.value("mean", "mse") == pytest.approx(float(expected), rel=1e-5)
+    with pytest.raises(SettingsError, match="protocol=paper is not for baselines"):
+        msrnn.evaluate(run, data=data, own_baselines={"mean": mean}, protocol="paper")
+
+
+def test_data_by_name_or_path(tmp_path):
+    np.save(tmp_path / "frames.npy", np.random.default_rng(0).random((40, 8, 8), np.float32))
+    data = msrnn.open_data(tmp_path / "frames.npy", context=2, horizon=1)
+    assert data.held_out("test")[0].shape == (3, 1, 8, 8)
+    assert len(msrnn.open_archive(tmp_path / "frames.npy", units="mm/h").sequences[0]) == 40
+    assert open_data("moving-mnist").epoch_samples == 10_000
