@@ -18,8 +18,8 @@ from helpers.processes import assert_same, start
 from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.cli import main
 from msrnn.errors import SettingsError, StoppedError
-from msrnn.experiment.comparison import Difference, _mean, difference
-from msrnn.experiment.plan import _against, _row, frames_of, merged, read_plan, training_bytes
+from msrnn.experiment.comparison import Difference, difference, with_deviation
+from msrnn.experiment.plan import frames_of, merged, read_plan, training_bytes
 from msrnn.experiment.workers import run_missing
 from msrnn.runs.directory import RunDirectory
 from msrnn.scores import Score
@@ -134,10 +134,12 @@ def test_the_most_hidden_channels_that_fit(tmp_path, monkeypatch, most):
             read_plan(table, tmp_path)
 
 
-def test_what_a_model_is_compared_with(tmp_path):
+def test_what_a_model_is_compared_with(tmp_path, monkeypatch):
     """A pyramid with the plain stack of its cell that has as many layers; what is shrunk, with what it is to match."""
+    monkeypatch.setattr("msrnn.experiment.plan.cost_of", lambda *_: None)  # measuring takes seconds
+    monkeypatch.setattr("msrnn.experiment.plan.training_bytes", lambda *_: 0)
     models = [
-        {"label": "shrunk", "name": "convlstm", "hidden_channels": 4, "memory_of": "ms-convlstm"},
+        {"label": "shrunk", "name": "convlstm", "hidden_channels": 3, "memory_of": "ms-convlstm"},
         {"label": "plain-4", "name": "convlstm", "scales": [1, 1, 1, 1]},
         "convlstm",
         "predrnn",
@@ -147,9 +149,7 @@ def test_what_a_model_is_compared_with(tmp_path):
         {"label": "alone", "name": "ms-predrnn", "against": None},
         "ms-trajgru",
     ]
-    rows = [_row(Path("table"), {}, entry) for entry in models]
-    found = {row.label: _against(row, rows) for row in rows}
-    assert {label: other for label, other in found.items() if other is not None} == {
+    assert read_plan(write(tmp_path, models=models), tmp_path).against == {
         "shrunk": "ms-convlstm",
         "ms-convlstm": "convlstm",
         "ms-4": "plain-4",
@@ -254,15 +254,15 @@ def test_the_tables_that_come_with_it(tmp_path, table):
 
 
 def test_a_score_that_says_nothing_stops_nothing():
-    assert _mean([1.0, np.nan]) == "nan \N{PLUS-MINUS SIGN} nan"
+    assert with_deviation([1.0, np.nan]) == "nan \N{PLUS-MINUS SIGN} nan"
     assert str(Difference(1.0, -np.inf, np.inf)) == "+1.00 [-inf, inf]"
 
 
 def test_numbers_have_the_decimals_of_their_spread():
-    assert _mean([1.0, 3.0]) == "2.0 \N{PLUS-MINUS SIGN} 1.4"
-    assert _mean([0.61, 0.6102]) == ".61010 \N{PLUS-MINUS SIGN} .00014"
-    assert _mean([1000.0, 3000.0]) == "2000 \N{PLUS-MINUS SIGN} 1414"
-    assert _mean([0.5]) == ".5000"
+    assert with_deviation([1.0, 3.0]) == "2.0 \N{PLUS-MINUS SIGN} 1.4"
+    assert with_deviation([0.61, 0.6102]) == ".61010 \N{PLUS-MINUS SIGN} .00014"
+    assert with_deviation([1000.0, 3000.0]) == "2000 \N{PLUS-MINUS SIGN} 1414"
+    assert with_deviation([0.5]) == ".5000"
     assert str(Difference(-0.0025, -0.0149, 0.0097)) == "-.003 [-.015, .010]"
     assert str(Difference(4.83, 2.4, 7.1)) == "+4.8 [2.4, 7.1]"
 

@@ -177,7 +177,7 @@ def grids_of(results: Results, data: str) -> list[Table]:
         title = data if not name else f"{data}: {name} at thresholds{_unit(results, data)}"
         heads = [_head(results, data, score) for score in scores]
         rows = [
-            [entry.model, *(_mean(entry.values(score)) for score in scores), *(_costs(entry) if costs else ())]
+            [entry.model, *(with_deviation(entry.values(score)) for score in scores), *(_costs(entry) if costs else ())]
             for entry in results.of(data)
         ]
         grids.append(Table(title, ["model", *heads, *COSTS * costs], rows))
@@ -207,8 +207,8 @@ def _unit(results: Results, data: str) -> str:
     return f", {unit}" if unit else ""
 
 
-def _mean(values: Sequence[float]) -> str:
-    """And the standard deviation over seeds."""
+def with_deviation(values: Sequence[float]) -> str:
+    """Write the mean over seeds and, of two or more, the standard deviation, which sets how many decimals both have."""
     mean = float(np.mean(values))
     if len(values) < 2:
         return short(mean)
