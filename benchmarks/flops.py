@@ -37,7 +37,7 @@ if __name__ == "__main__":
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
     arguments = parser.parse_args()
     print(f"{date.today()}, torch {torch.__version__}\n")
-    columns = [
+    columns: list[Column | str] = [
         "cell",
         Column("parameters", form=","),
         Column("plain: GFLOP", form=".1f"),

@@ -18,13 +18,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from speed import MODELS
 from torch import Tensor, multiprocessing
 from torch._inductor import metrics
 from torch._inductor.scheduler import ExternKernelSchedulerNode
+from torch._logging._internal import set_logs
 from transcription import transcribe
 
 import msrnn
@@ -32,6 +33,13 @@ from msrnn.analysis.benchmark import machine
 from msrnn.analysis.cost import Cost, Workload, autocast
 
 HIDDEN, SIZE, CONTEXT, HORIZON = 64, 64, 10, 10
+AnyModule = TypeVar("AnyModule", bound=torch.nn.Module)
+
+
+def on_gpu(module: AnyModule) -> AnyModule:
+    """Move a module to the GPU, channels last; torch's types do not know that modules have a memory format."""
+    moved: AnyModule = module.to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
 
 
 def backpropagate(model: msrnn.Forecaster, frames: Tensor, context: int, precision: str) -> Tensor:
@@ -39,7 +47,8 @@ def backpropagate(model: msrnn.Forecaster, frames: Tensor, context: int, precisi
     with autocast(precision, frames.device.type):
         predictions, auxiliary = model(frames, context=context)
     torch.autograd.backward(predictions.square().mean() + auxiliary)
-    return predictions.detach()
+    result: Tensor = predictions.detach()
+    return result
 
 
 def seconds(function: Callable[[], object], repeats: int) -> float:
@@ -71,7 +80,7 @@ def ceilings() -> dict[str, float]:
     del source, target
     a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
     multiplying = seconds(partial(torch.matmul, a, a), 10)
-    conv = torch.nn.Conv2d(128, 256, 3, padding=1).to("cuda", torch.bfloat16, memory_format=torch.channels_last)
+    conv = on_gpu(torch.nn.Conv2d(128, 256, 3, padding=1).bfloat16())
     x = torch.randn(64, 128, 64, 64, device="cuda", dtype=torch.bfloat16).to(memory_format=torch.channels_last)
     gradient = conv(x).detach()
     flops = 2 * 9 * 128 * 256 * 64 * 64 * 64
@@ -122,7 +131,7 @@ def checked(name: str) -> str:
     expected = results(exact, frames, 4, "64")
     cells = []
     for precision in ("32", "bf16"):
-        model = copy.deepcopy(exact).float().to("cuda", memory_format=torch.channels_last)
+        model = on_gpu(copy.deepcopy(exact).float())
         with tensor_float(False):
             got = results(model, frames.float().cuda(), 4, precision)
         cells += [f"{value:.1e}" for value in differences(got, expected, frames[:, 1:].numel())]
@@ -157,7 +166,7 @@ class Case:
         self.name = name
         plain = msrnn.create_model(name, hidden_channels=HIDDEN)
         self.other = transcribe(plain).cuda()
-        self.model, self.graphs = (copy.deepcopy(plain).to("cuda", memory_format=torch.channels_last) for _ in range(2))
+        self.model, self.graphs = (on_gpu(copy.deepcopy(plain)) for _ in range(2))
         self.model.compile(dynamic=False)
         self.graphs.compile(dynamic=False, mode="reduce-overhead")
 
@@ -185,12 +194,12 @@ class Case:
     def compile(self, batches: list[int]) -> str:
         """Training for all batch sizes, forecasts for the first; what that took and how far off its results are."""
         metrics.reset()
-        torch._logging.set_logs(inductor_metrics=True)  # else bytes are not counted
+        set_logs(inductor_metrics=True)  # else bytes are not counted
         start = time.perf_counter()
         frames = self.frames(batches[0], 3)
         got = results(self.model, frames, 2, "bf16")
         spent, self.moved = time.perf_counter() - start, fused_bytes()
-        torch._logging.set_logs()
+        set_logs()
         with tensor_float(False):
             found = differences(got, results(self.other, frames, 2, "32"), frames[:, 1:].numel())
         self.train(self.model, frames, "step")  # what it runs without gradients is compiled too

@@ -35,7 +35,8 @@ def norms(name: str, size: int, digit_size: int, hidden_channels: int, length: i
         truth = frames[:, 1:]
         weights = pixel_weights(torch.ones_like(truth, dtype=torch.bool))
         (LOSSES["paper"].function(predictions, truth, weights) + auxiliary).backward()
-        found.append(float(torch.nn.utils.get_total_norm(p.grad for p in model.parameters())) / size**2)
+        gradients = (parameter.grad for parameter in model.parameters() if parameter.grad is not None)
+        found.append(float(torch.nn.utils.get_total_norm(gradients)) / size**2)
         optimiser.step()
     return found
 
@@ -57,6 +58,6 @@ if __name__ == "__main__":
     print(f"{date.today()}, {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(f"first {arguments.steps} steps, batch 4: least, mean and largest gradient norm / frame area\n")
     norm_columns = (Column(name, form=".2f") for name in ("least", "mean", "largest"))
-    columns = ["model", "frame", "hidden", "frames", *norm_columns]
+    columns: list[Column | str] = ["model", "frame", "hidden", "frames", *norm_columns]
     for line in Table("", columns, rows(arguments)).markdown_lines():
         print(line, flush=True)

@@ -69,7 +69,7 @@ if __name__ == "__main__":
     print(f"{arguments.steps} steps of training, batch {BATCH}\n")
     headings = ("persistence", "MSE float32", "MSE bf16, state float32", "MSE bf16")
     changes = ("RMS change, state float32", "RMS change")
-    columns = ["model", *(Column(name, form=".5f") for name in (*headings, *changes))]
+    columns: list[Column | str] = ["model", *(Column(name, form=".5f") for name in (*headings, *changes))]
     rows = (row(name, arguments.steps) for name in arguments.models)
     for line in Table("", columns, rows).markdown_lines():
         print(line, flush=True)

@@ -78,7 +78,10 @@ def main() -> None:
         f"torch {torch.__version__}\n"
     )
     print(f"trained in {training:.0f} s, forecast of {' x '.join(map(str, rates.shape))} in {forecasting:.0f} s\n")
-    columns = ["lead, minutes", *(Column(name, form=".3f") for name in (f"CSI({THRESHOLD_MM_H} mm/h)", "persistence"))]
+    columns: list[Column | str] = [
+        "lead, minutes",
+        *(Column(name, form=".3f") for name in (f"CSI({THRESHOLD_MM_H} mm/h)", "persistence")),
+    ]
     leads = (f"{lead:.0f}" for lead in forecast["lead_time"].values)
     cells = [(lead, *scores) for lead, scores in zip(leads, rows, strict=True)]
     print(Table("", columns, [*cells, ("mean", *np.mean(rows, axis=0))]).markdown(), end="")

@@ -31,7 +31,10 @@ if __name__ == "__main__":
     parser.add_argument("--precision", choices=("32", "bf16"), default="32")
     arguments = parser.parse_args()
     print(f"{date.today()}, torch {torch.__version__}, precision {arguments.precision}, MiB\n")
-    columns = ["model", *(Column(f"{mode} {what}", form=".1f") for mode in MODES for what in ("saved", "peak"))]
+    columns: list[Column | str] = [
+        "model",
+        *(Column(f"{mode} {what}", form=".1f") for mode in MODES for what in ("saved", "peak")),
+    ]
     rows = (
         (name, *(value for mode in MODES for value in measured(name, mode, arguments.precision)))
         for name in arguments.models

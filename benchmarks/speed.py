@@ -9,7 +9,7 @@ branches. For GPUs there is `benchmarks/gpu.py`.
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -39,7 +39,7 @@ def train(model: msrnn.Forecaster, frames: Tensor, context: int, precision: str 
     model.zero_grad(set_to_none=True)
 
 
-def in_turn(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+def in_turn(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
     for function in functions.values():
         function()
     times: dict[str, list[float]] = {name: [] for name in functions}

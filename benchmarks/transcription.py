@@ -195,7 +195,7 @@ def computes_unused(model: Forecaster) -> bool:
 def transcribe(model: Forecaster, unused: bool = False) -> Forecaster:
     """The same model, weights included, computed term by term."""
     model = copy.deepcopy(model)
-    cells = list(model.pyramid.cells)
+    cells: list[Any] = list(model.pyramid.cells)
     motion_unit = any(isinstance(cell, BottomMotionRNN) for cell in cells)
     for cell in cells:
         extra: nn.Module | None = None

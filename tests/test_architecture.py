@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +19,18 @@ DANGLING = re.compile(r"(Of|What|That|So many|By|As) ")
 PLAIN = ("scores/", "evaluation/", "analysis/", "plots/", "report/", "experiment/", "tables.py")
 
 
-def definitions(*kinds):
+def definitions(*kinds: type[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]) -> Iterator[tuple[str, str]]:
     for name, module in MODULES.items():
         for node in ast.walk(module):
             if isinstance(node, kinds) and not node.name.startswith("_"):
                 yield name, node.name
 
 
-def stem(name):
+def stem(name: str) -> str:
     return ENDING.sub("", name)
 
 
-def test_every_public_class_has_a_name_of_its_own():
+def test_every_public_class_has_a_name_of_its_own() -> None:
     places = defaultdict(list)
     for module, name in definitions(ast.ClassDef):
         places[name].append(module)
@@ -37,17 +38,17 @@ def test_every_public_class_has_a_name_of_its_own():
     assert not {name: where for name, where in places.items() if len(where) > 1}
 
 
-def test_no_public_function_is_called_said_or_told():
+def test_no_public_function_is_called_said_or_told() -> None:
     found = {(module, name) for module, name in definitions(ast.FunctionDef, ast.AsyncFunctionDef) if name in VAGUE}
     assert found == VAGUE_STILL
 
 
 @pytest.mark.parametrize(("one", "other"), [("forecaster", "forecasting"), ("files", "file"), ("analyze", "analyzing")])
-def test_stem(one, other):
+def test_stem(one: str, other: str) -> None:
     assert stem(one) == stem(other)
 
 
-def test_no_two_neighbours_are_told_apart_by_an_ending_alone():
+def test_no_two_neighbours_are_told_apart_by_an_ending_alone() -> None:
     folders = {path.parent for path in PACKAGE.rglob("*.py")}
     for folder in folders:
         names = [path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
@@ -57,7 +58,7 @@ def test_no_two_neighbours_are_told_apart_by_an_ending_alone():
         assert not {root: same for root, same in alike.items() if len(same) > 1}, folder
 
 
-def test_docstrings_do_not_begin_in_mid_air():
+def test_docstrings_do_not_begin_in_mid_air() -> None:
     found = []
     for name, module in MODULES.items():
         texts = [node.value for node in ast.walk(module) if isinstance(node, ast.Expr)]

@@ -4,6 +4,7 @@ import re
 import runpy
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +28,14 @@ SMALL = {
 ELSEWHERE = {"gpu", "knmi", "loading", "report_knmi", "screenshot"}
 """Need files, a browser or a GPU: tests of their own below."""
 RAIN = (24, 28)
+Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a script as from a shell, in this process, and return what it printed."""
 
-    def run_it(name, *arguments):
+    def run_it(name: str, *arguments: object) -> str:
         monkeypatch.setattr(sys, "argv", [f"benchmarks/{name}.py", *map(str, arguments)])
         monkeypatch.syspath_prepend(FOLDER)
         runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
@@ -42,7 +44,7 @@ def run(monkeypatch, capsys):
     return run_it
 
 
-def rows(text):
+def rows(text: str) -> list[list[str]]:
     """The rows of all Markdown tables, without headings and rules."""
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     rules = [place for place, cells in enumerate(lines) if all(re.fullmatch(r":?-+:?", cell) for cell in cells)]
@@ -50,38 +52,38 @@ def rows(text):
     return [cells for place, cells in enumerate(lines) if place not in rules and place + 1 not in rules]
 
 
-def test_every_script_is_run():
+def test_every_script_is_run() -> None:
     scripts = {path.stem for path in FOLDER.glob("*.py")}
     assert scripts == SMALL.keys() | ELSEWHERE | LIBRARIES
 
 
-def test_flops(run):
+def test_flops(run: Run) -> None:
     found = rows(run("flops", *SMALL["flops"]))
     assert [cells[0] for cells in found] == ["convlstm"]
     assert all(0 < float(cells[4]) < 0.5 for cells in found)
 
 
 @pytest.mark.slow
-def test_full_resolution(run):
+def test_full_resolution(run: Run) -> None:
     text = run("full_resolution", *SMALL["full_resolution"])
     assert re.search(r"ms-predrnn, 16x16, 5 -> 5, sqrt, precision 32\nloss 0\.\d{4}, ", text)
     assert "foretold" in text
 
 
-def test_gradient_norms(run):
+def test_gradient_norms(run: Run) -> None:
     ((name, frame, *_, least, mean, largest),) = rows(run("gradient_norms", *SMALL["gradient_norms"]))
     assert (name, frame) == ("ms-convlstm", "16x16")
     assert 0 < float(least) <= float(mean) <= float(largest)
 
 
 @pytest.mark.slow
-def test_half_state(run):
+def test_half_state(run: Run) -> None:
     ((name, *numbers),) = rows(run("half_state", *SMALL["half_state"]))
     assert name == "ms-convlstm"
     assert all(0 < float(number) < 1 for number in numbers)
 
 
-def test_memory(run):
+def test_memory(run: Run) -> None:
     ((name, *numbers),) = rows(run("memory", *SMALL["memory"]))
     assert name == "ms-convlstm"
     saved, peaks = list(map(float, numbers))[::2], list(map(float, numbers))[1::2]
@@ -90,13 +92,13 @@ def test_memory(run):
 
 
 @pytest.mark.slow
-def test_speed(run):
+def test_speed(run: Run) -> None:
     first, second = rows(run("speed", *SMALL["speed"]))
     assert (first[0], second[0]) == ("ms-predrnn++", "ms-predrnn++")
     assert all(float(cell) > 0 for cell in (*first[4:], second[1]))
 
 
-def knmi(folder, count, size=RAIN):
+def knmi(folder: Path, count: int, size: tuple[int, int] = RAIN) -> Path:
     folder.mkdir()
     values = np.zeros((count, *size))
     for t in range(count):
@@ -105,7 +107,7 @@ def knmi(folder, count, size=RAIN):
     return folder
 
 
-def test_loading(run, tmp_path):
+def test_loading(run: Run, tmp_path: Path) -> None:
     files = knmi(tmp_path / "files", 72)
     main(["data", "convert", str(files), "--to", str(tmp_path / "rain.zarr")])
     small = ("--steps", 2, "--hidden-channels", 4, "--crop", 16, "--workers", 0)
@@ -118,7 +120,7 @@ TRAINING = ["--model.hidden-channels=4", "--data.crop=16", "--data.epoch-samples
 
 
 @pytest.mark.slow
-def test_knmi(run, tmp_path):
+def test_knmi(run: Run, tmp_path: Path) -> None:
     files = knmi(tmp_path / "files", 63)
     text = run("knmi", files, "--out", tmp_path / "run", "--lead-times", 2, *TRAINING)
     found = rows(text)
@@ -128,7 +130,7 @@ def test_knmi(run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of pysteps
-def test_report_knmi(run, tmp_path):
+def test_report_knmi(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("pysteps")
     files = knmi(tmp_path / "files", 72)
     text = run("report_knmi", files, "--out", tmp_path / "out", "--size", *RAIN, "--horizon", 2, *TRAINING)
@@ -139,7 +141,7 @@ def test_report_knmi(run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromedriver") is None, reason="needs Chromium")
-def test_screenshot(run, tmp_path):
+def test_screenshot(run: Run, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(
         "<article class='sequence' data-context='2'><input type='range' max='9'></article><section id='scores'>"
     )
@@ -148,7 +150,7 @@ def test_screenshot(run, tmp_path):
         assert picture.size == (1160, 770 + 778)
 
 
-def test_gpu_tells_its_options(run, capsys):
+def test_gpu_tells_its_options(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         run("gpu", "--help")
     assert "--at-once" in capsys.readouterr().out
@@ -156,5 +158,5 @@ def test_gpu_tells_its_options(run, capsys):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_gpu(run):
+def test_gpu(run: Run) -> None:
     assert "ms-convlstm" in run("gpu", "--models", "ms-convlstm", "--check")

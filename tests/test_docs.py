@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language):
+def blocks(language: str) -> list[Any]:
     return [
         pytest.param(block, id=f"{page.stem}-{number}")
         for page in PAGES
@@ -23,12 +24,12 @@ def blocks(language):
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_python(block):
+def test_python(block: str) -> None:
     exec(compile(block, "documentation", "exec"), {})
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
-def test_recipes(tmp_path, block):
+def test_recipes(tmp_path: Path, block: str) -> None:
     document = yaml.safe_load(block)
     if "models" not in document:
         assert settings_from(document).model.name.startswith("ms-")
@@ -44,7 +45,7 @@ def test_recipes(tmp_path, block):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links(page):
+def test_links(page: Path) -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
 
@@ -52,13 +53,13 @@ def test_links(page):
 TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 
 
-def rows(table):
+def rows(table: str) -> list[dict[str, str]]:
     """By their headings."""
     headings, _, *cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     return [dict(zip(headings, line, strict=True)) for line in cells]
 
 
-def test_differences_are_those_of_the_results():
+def test_differences_are_those_of_the_results() -> None:
     results = ROOT / "experiments" / "results"
     text = (ROOT / "docs" / "experiments.md").read_text()
     met = []
@@ -66,7 +67,9 @@ def test_differences_are_those_of_the_results():
         shown = rows(table[0])
         if "models" not in shown[0]:
             continue
-        name = re.compile(r"results/([\w-]+)/report\.md").search(text, table.end())[1]
+        link = re.compile(r"results/([\w-]+)/report\.md").search(text, table.end())
+        assert link is not None
+        name = link[1]
         *_, differences = map(rows, TABLE.findall((results / name / "table.md").read_text()))
         for row in differences:
             row["memory"] = row["memory, MiB"]
@@ -75,6 +78,6 @@ def test_differences_are_those_of_the_results():
     assert sorted(met) == sorted(path.name for path in results.iterdir() if path.is_dir())
 
 
-def test_the_recipe_for_digits_is_the_demo():
+def test_the_recipe_for_digits_is_the_demo() -> None:
     recipe = settings_from(yaml.safe_load((ROOT / "recipes" / "digits.yaml").read_text()))
     assert recipe == demo_settings(minutes=4)

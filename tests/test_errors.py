@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from torch import Tensor
+from torch.utils.data import Dataset
 
 import msrnn
 from msrnn.cli.commands import spelling
@@ -15,6 +17,7 @@ from msrnn.errors import (
     Call,
     DataError,
     DiskFullError,
+    ExplainedError,
     NotFiniteError,
     Setting,
     SettingsError,
@@ -47,11 +50,11 @@ OF_OTHER_PROGRAMS = {"experiment/workers.py", "training/processes.py"}
         ("experiment", AGAIN, "msrnn train --resume --out runs/a"),
     ],
 )
-def test_a_command_spells_a_setting_as_its_option(command, setting, spelled):
+def test_a_command_spells_a_setting_as_its_option(command: str, setting: Setting | Call, spelled: str) -> None:
     assert spelling(command)(setting) == spelled
 
 
-def test_python_reads_names_of_settings():
+def test_python_reads_names_of_settings() -> None:
     assert str(ERROR) == "a.h5: is cut off; fetch it again, or leave it out with data.skip_bad=True"
     assert repr(ERROR) == f"DataError({str(ERROR)!r})"
     assert ERROR.settings == (SKIP,)
@@ -71,33 +74,33 @@ def test_python_reads_names_of_settings():
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_errors_are_pickled_whole(error):
+def test_errors_are_pickled_whole(error: ExplainedError | AbandonedError) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (again.parts, str(again), vars(again)) == (error.parts, str(error), vars(error))
 
 
-def test_a_setting_alone_may_be_a_fix():
+def test_a_setting_alone_may_be_a_fix() -> None:
     assert str(DataError("odd", "a.h5", "is odd", SKIP)) == "a.h5: is odd; data.skip_bad=True"
 
 
-class Damaged:
+class Damaged(Dataset[Tensor]):
     """A data set whose only sequence cannot be read."""
 
-    def __len__(self):
+    def __len__(self) -> int:
         return 1
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Tensor:
         raise ERROR
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_worker_raises_the_same_error(workers):
+def test_a_worker_raises_the_same_error(workers: int) -> None:
     with pytest.raises(DataError) as raised:
         list(evaluation_loader(Damaged(), 1, workers))
     assert (raised.value.kind, raised.value.settings) == (ERROR.kind, ERROR.settings)
 
 
-def test_the_library_names_no_options():
+def test_the_library_names_no_options() -> None:
     found = []
     for path in SOURCE.rglob("*.py"):
         name = path.relative_to(SOURCE).as_posix()
@@ -106,8 +109,9 @@ def test_the_library_names_no_options():
         for node in ast.walk(ast.parse(path.read_text())):
             pieces = node.values if isinstance(node, ast.JoinedStr) else [node]
             for piece in pieces:
-                text = piece.value if isinstance(piece, ast.Constant) and isinstance(piece.value, str) else ""
+                if not isinstance(piece, ast.Constant) or not isinstance(piece.value, str):
+                    continue
                 pattern = r"(?<![\w-])--([a-z]|$)" if piece is not node else r"(?<![\w-])--[a-z]"
-                if text != "--value" and re.search(pattern, text):
-                    found.append(f"{name}:{node.lineno}: {text}")
+                if piece.value != "--value" and re.search(pattern, piece.value):
+                    found.append(f"{name}:{piece.lineno}: {piece.value}")
     assert not found

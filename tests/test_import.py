@@ -26,17 +26,17 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.strip()
 
 
-def test_models_need_torch_and_numpy_alone():
+def test_models_need_torch_and_numpy_alone() -> None:
     assert python(ALONE) == "torch.Size([1, 2, 1, 8, 8])"
 
 
-def test_import_is_light():
+def test_import_is_light() -> None:
     assert python("import sys, msrnn; print('torch' in sys.modules, 'numpy' in sys.modules)") == "False False"
     loaded = python("import sys, torch; before = set(sys.modules); import msrnn; print(len(set(sys.modules) - before))")
     assert int(loaded) < 5
 
 
-def test_names():
+def test_names() -> None:
     for name in msrnn.__all__:
         assert getattr(msrnn, name) is not None
         assert name in dir(msrnn)

@@ -8,11 +8,10 @@ import yaml
 
 from helpers.paper_files import write_germany, write_kth, write_taxibj
 from msrnn.cli import main
-from msrnn.cli.parsing import settings_from
 from msrnn.nn.models import build_model
 from msrnn.runs.directory import RunDirectory
 from msrnn.scores.results import Evaluation
-from msrnn.settings import DigitsSettings
+from msrnn.settings import DigitsSettings, settings_from
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 WRITE = {
@@ -22,7 +21,7 @@ WRITE = {
 }
 PAPER = {"moving-mnist": (10, 10, 20), "kth": (10, 10, 20), "taxibj": (4, 4, 20), "germany": (5, 5, 16)}
 """Frames given, frames forecast, epochs (MS-RNN, arXiv 2206.03010, section 4)."""
-PAPER_DATA = {
+PAPER_DATA: dict[str, dict[str, object]] = {
     "moving-mnist": {"digits": DigitsSettings(size=(64, 64), digit_size=28, number=2), "epoch_samples": 10000},
     "kth": {"frame_size": (88, 88), "actions": ("walking", "jogging", "running")},
     "taxibj": {"frame_size": None},  # 32x32 in the files
@@ -30,13 +29,13 @@ PAPER_DATA = {
 }
 
 
-def recipe(name):
+def recipe(name: str) -> Path:
     return RECIPES / f"{name}.yaml"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("of", PAPER)
-def test_they_have_the_papers_settings_for_every_model(of, name):
+def test_they_have_the_papers_settings_for_every_model(of: str, name: str) -> None:
     document = yaml.safe_load(recipe(of).read_text())
     document["model"]["name"] = name
     settings = settings_from(document)
@@ -51,7 +50,7 @@ def test_they_have_the_papers_settings_for_every_model(of, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("of", PAPER)
-def test_they_run(tmp_path, of):
+def test_they_run(tmp_path: Path, of: str) -> None:
     small = ["--model.hidden-channels", "2", "--data.epoch-samples", "8", "--epochs", "1", "--device", "cpu"]
     small += ["--data.validation-samples", "3", "--data.test-samples", "3"]
     if of in WRITE:

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from msrnn.settings import UnitName
 from msrnn.units import (
     RAIN_UNITS,
     Z_R,
+    ZR,
     Units,
     dbz_from_rate,
     from_rate,
@@ -18,7 +20,7 @@ RATES = torch.tensor([0.0, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 77], dtype=torch.flo
 named = pytest.mark.parametrize("z_r", Z_R.values(), ids=Z_R)
 
 
-def test_z_r_relations_by_hand():
+def test_z_r_relations_by_hand() -> None:
     """At 1 mm/h, Z = a; at 10 mm/h, 10 b dB more."""
     for name, a, b in (("dwd", 256, 1.42), ("marshall-palmer", 200, 1.6), ("hko", 58.53, 1.56)):
         dbz = dbz_from_rate(torch.tensor([1.0, 10.0], dtype=torch.float64), Z_R[name])
@@ -28,7 +30,7 @@ def test_z_r_relations_by_hand():
 
 
 @named
-def test_round_trips_are_exact_above_the_floor(z_r):
+def test_round_trips_are_exact_above_the_floor(z_r: ZR) -> None:
     torch.testing.assert_close(rate_from_dbz(dbz_from_rate(RATES, z_r), z_r), RATES, rtol=1e-12, atol=0)
     torch.testing.assert_close(rate_from_pixel(pixel_from_rate(RATES, z_r), z_r), RATES, rtol=1e-12, atol=0)
     dbz = torch.linspace(-9.999, 60, 200, dtype=torch.float64)
@@ -38,7 +40,7 @@ def test_round_trips_are_exact_above_the_floor(z_r):
 
 
 @named
-def test_no_rain_is_zero_exactly(z_r):
+def test_no_rain_is_zero_exactly(z_r: ZR) -> None:
     dry = torch.tensor([-1.0, 0.0])
     assert rate_from_pixel(dry, z_r).tolist() == [0, 0]
     assert pixel_from_rate(dry, z_r).tolist() == [0, 0]
@@ -48,14 +50,14 @@ def test_no_rain_is_zero_exactly(z_r):
 
 
 @named
-def test_missing_stays_missing(z_r):
+def test_missing_stays_missing(z_r: ZR) -> None:
     nan = torch.tensor([torch.nan])
     for function in (dbz_from_rate, rate_from_dbz, pixel_from_rate, rate_from_pixel):
         assert function(nan, z_r).isnan()
 
 
 @pytest.mark.parametrize("units", RAIN_UNITS)
-def test_units_to_rates_and_back(units):
+def test_units_to_rates_and_back(units: UnitName) -> None:
     values = torch.tensor([0.25, 1.0, 20.0], dtype=torch.float64)
     rates = to_rate(values, Units(units, 5.0), Z_R["dwd"])
     torch.testing.assert_close(from_rate(rates, Units(units, 5.0), Z_R["dwd"]), values, rtol=1e-12, atol=0)

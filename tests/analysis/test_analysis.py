@@ -4,6 +4,8 @@ import inspect
 import json
 import re
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import msrnn
-from helpers.models import SMALL, frames, tiny_model
+from helpers.models import SMALL, frames, gradient, tiny_model
 from msrnn.analysis.analyze import central
 from msrnn.analysis.benchmark import Benchmark
 from msrnn.analysis.cost import Cost, Workload, autocast, fastest_that_fits, follow, ways_to_fit
@@ -27,7 +29,7 @@ from msrnn.nn.recompute import MODES
 MIB = 2**20
 
 
-def test_a_storage_counts_from_birth_to_death():
+def test_a_storage_counts_from_birth_to_death() -> None:
     x = torch.rand(10)
     with Meter() as meter:
         y = x + 1
@@ -45,7 +47,7 @@ def test_a_storage_counts_from_birth_to_death():
     assert (meter.alive, meter.peak) == (0, 72)
 
 
-def test_what_was_there_before_does_not_count():
+def test_what_was_there_before_does_not_count() -> None:
     x = torch.rand(10)
     with Meter() as meter:
         view = x[1:]
@@ -54,7 +56,7 @@ def test_what_was_there_before_does_not_count():
     assert view.numel() == 9
 
 
-def test_what_autograd_holds_counts():
+def test_what_autograd_holds_counts() -> None:
     x = torch.rand(10, requires_grad=True)
     with Meter() as meter:
         y = x.exp().sin()  # sin keeps what exp gives, exp too
@@ -67,7 +69,7 @@ def test_what_autograd_holds_counts():
     assert meter.peak >= 84
 
 
-def test_owners_and_flops():
+def test_owners_and_flops() -> None:
     x, w = torch.rand(1, 3, 8, 8), torch.rand(4, 3, 3, 3)
     moved = x.clone().requires_grad_(), torch.zeros(1, 5, 6, 2, requires_grad=True)
     with Meter() as meter:
@@ -83,13 +85,13 @@ def test_owners_and_flops():
     assert meter.bytes["warp"] >= warped.nbytes
 
 
-def build(name, **options):
+def build(name: str, **options: Any) -> msrnn.Forecaster:
     cell = MODELS[name].cell
     small = {key: SMALL[key] for key in inspect.signature(cell).parameters if key in SMALL}
     return msrnn.create_model(name, **({"hidden_channels": 4} | small | options))
 
 
-def measured(model, workload):
+def measured(model: msrnn.Forecaster, workload: Workload) -> tuple[int, ...]:
     """FLOPs of the forward pass and of all, by torch's counter; saved and peak bytes."""
     x = frames(workload.batch, workload.steps + 1, 1, *workload.size)
     model.zero_grad(set_to_none=True)
@@ -101,14 +103,14 @@ def measured(model, workload):
     return forward, counter.get_total_flops(), trace.saved, trace.peak
 
 
-def _shaped(formulas):
+def _shaped(formulas: dict[Any, Any]) -> dict[Any, Any]:
     """torch's counter hands shapes to formulas unless they ask for tensors."""
     for formula in formulas.values():
         formula._get_raw = True
     return formulas
 
 
-def test_the_closed_form_is_what_is_measured(name):
+def test_the_closed_form_is_what_is_measured(name: str) -> None:
     """FLOPs exactly, saved within 3 %, peak within 15 %."""
     workload = Workload((13, 24), context=4, horizon=4, batch=2)
     scales = (1, 2, 1) if name.startswith("ms-") else (1, 1, 1)
@@ -129,7 +131,7 @@ def test_the_closed_form_is_what_is_measured(name):
 
 @pytest.mark.parametrize("model_name", ["ms-predrnn++", "trajgru"])
 @pytest.mark.parametrize("precision", ["bf16", "64"])
-def test_the_closed_form_in_other_precisions(model_name, precision):
+def test_the_closed_form_in_other_precisions(model_name: str, precision: str) -> None:
     workload = Workload((16, 16), 3, 4, precision=precision)
     cost = Cost(partial(build, model_name, hidden_channels=8, scales=(1, 2)), workload)
     model = build(model_name, hidden_channels=8, scales=(1, 2))
@@ -149,7 +151,7 @@ def test_the_closed_form_in_other_precisions(model_name, precision):
 
 
 @pytest.mark.parametrize("cell_name", ["convlstm", "predrnn", "trajgru"])
-def test_a_layer_at_scale_s_costs_one_over_s_squared(cell_name):
+def test_a_layer_at_scale_s_costs_one_over_s_squared(cell_name: str) -> None:
     """The paper's theory, of layers without resampling."""
     full, half = (
         Cost(partial(build, cell_name, scales=scales, skips="none"), Workload((32, 32), 5, 5)).parts[2]
@@ -175,7 +177,7 @@ BUDGETS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("model_name", BUDGETS)
 @pytest.mark.parametrize("precision", ["32", "bf16"])
-def test_memory_stays_in_its_budget(model_name, precision):
+def test_memory_stays_in_its_budget(model_name: str, precision: str) -> None:
     """In bfloat16 at most 55 % of each, the state's precision included."""
     cost = Cost(partial(msrnn.create_model, model_name), Workload((64, 64), 10, 10, precision=precision))
     found = {mode: (cost.saved(mode), cost.peak(mode)) for mode in MODES}
@@ -192,7 +194,7 @@ def test_memory_stays_in_its_budget(model_name, precision):
     assert all(0 < bytes_ / MIB <= share * limit for bytes_, limit in limits)
 
 
-def test_state_is_carried_in_lower_precision_unless_told():
+def test_state_is_carried_in_lower_precision_unless_told() -> None:
     x = frames(2, 3, 1, 16, 16)
     expected = tiny_model("ms-predrnn").forecast(x, horizon=4)
     errors = {}
@@ -202,25 +204,26 @@ def test_state_is_carried_in_lower_precision_unless_told():
             _, state = model.step(x[:, 0])
             errors[half] = (model.forecast(x, horizon=4) - expected).abs().mean()
         wanted = torch.bfloat16 if half else torch.float32
+        assert state.m is not None
         assert {c.dtype for _, c in state.layers} == {state.m.dtype} == {wanted}
     assert 0 < errors[False] < errors[True]
 
 
-def test_every_cell_carries_its_state_in_full_precision(name):
+def test_every_cell_carries_its_state_in_full_precision(name: str) -> None:
     model = tiny_model(name, half_state=False)
     with torch.autocast("cpu", torch.bfloat16):
         predictions, auxiliary = model(frames(1, 4, 1, 16, 16), context=2)
         _, state = model.step(frames(1, 1, 16, 16))
         _, state = model.step(frames(1, 1, 16, 16), state)
     (predictions.square().sum() + auxiliary).backward()
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    assert all(gradient(parameter).isfinite().all() for parameter in model.parameters())
     memories = [tensor for _, *others in state.layers for tensor in others]  # all but h, which the gates give
     memories += [] if state.m is None else [state.m]
     frames_before = sum("preciplstm" in name for _ in state.layers)  # PrecipLSTM's previous input is no memory
     assert sum(memory.dtype != torch.float32 for memory in memories) == frames_before
 
 
-def test_what_fits_is_chosen_and_what_would_fit_is_said():
+def test_what_fits_is_chosen_and_what_would_fit_is_said() -> None:
     cost = Cost(partial(build, "predrnn", scales=(1, 2)), Workload((64, 64), 10, 10, batch=4))
     needs = {mode: cost.training_bytes(mode) for mode in MODES}
     assert needs["keep"] > needs["step"] > needs["sqrt"]
@@ -229,7 +232,7 @@ def test_what_fits_is_chosen_and_what_would_fit_is_said():
     assert fastest_that_fits(cost, None) == "keep"
     assert fastest_that_fits(cost, needs["sqrt"] - 1) is None
 
-    def ways_within(available, accumulate=1):
+    def ways_within(available: int, accumulate: int = 1) -> list[str]:
         return [join(way) for way in ways_to_fit(cost, available, accumulate)]
 
     assert ways_within(needs["step"]) == ["It fits with model.memory=step."]
@@ -245,7 +248,7 @@ def test_what_fits_is_chosen_and_what_would_fit_is_said():
     assert ways_within(1000) == ["No memory mode, precision, batch or crop makes it fit: lower model.hidden_channels."]
 
 
-def test_what_a_control_group_leaves(tmp_path):
+def test_what_a_control_group_leaves(tmp_path: Path) -> None:
     """A job's group within the machine's, whose files in memory do not count; of both versions."""
     for root, limit, used, cache in (
         ("", "memory.max", "memory.current", "inactive_file"),
@@ -266,10 +269,12 @@ def test_what_a_control_group_leaves(tmp_path):
         limits = list(control_group_limits(own, tmp_path))
         assert min(limits, default=None) == (None if "elsewhere" in line else 5000 - 3000 + 700)
     assert list(control_group_limits(tmp_path / "none", tmp_path)) == []
-    assert free_memory(torch.device("cpu")) > 2**20
+    free = free_memory(torch.device("cpu"))
+    assert free is not None
+    assert free > 2**20
 
 
-def test_theoretical_receptive_fields_of_convlstm():
+def test_theoretical_receptive_fields_of_convlstm() -> None:
     """One 3x3 convolution per layer and step: widths by hand."""
     plain, pyramid = tiny_model("convlstm"), tiny_model("ms-convlstm")
     before = {key: weight.clone() for key, weight in plain.state_dict().items()}
@@ -283,7 +288,7 @@ def test_theoretical_receptive_fields_of_convlstm():
     assert all(weight.equal(before[key]) for key, weight in plain.state_dict().items())
 
 
-def test_what_has_an_influence_lies_in_the_field(name):
+def test_what_has_an_influence_lies_in_the_field(name: str) -> None:
     """Of all cells; flows are zero, since they can reach anywhere."""
     model = tiny_model(name, scales=(1, 2, 1) if name.startswith("ms-") else (1, 1)).double()
     for key, weight in model.named_parameters():
@@ -297,24 +302,24 @@ def test_what_has_an_influence_lies_in_the_field(name):
     assert fields[0] == WHOLE if name.endswith("cms-lstm") else fields[0] not in (WHOLE, 1)
 
 
-def test_attention_sees_its_window_and_not_its_tile():
+def test_attention_sees_its_window_and_not_its_tile() -> None:
     model = tiny_model("preciplstm", scales=(1,), window=6)
     # three pixels before and two after, and convolutions of 3 pixels: after attention, hidden, output gate
     assert theoretical(model, 1, strip=128)[0, 0] == 1 + 5 + 2 + 2 + 2
 
 
 @pytest.mark.parametrize("model_name", ["ms-convlstm", "ms-predrnn", "ms-trajgru"])
-def test_the_pyramid_sees_farther(model_name):
+def test_the_pyramid_sees_farther(model_name: str) -> None:
     multi, plain = (theoretical(tiny_model(one), 2, strip=1024) for one in (model_name, counterpart(model_name)))
     assert (multi[:, 1:] > plain[:, 1:]).all()
     assert (np.diff(multi, axis=1) >= 0).all()
 
 
-def test_a_field_that_leaves_the_strip_is_whole():
+def test_a_field_that_leaves_the_strip_is_whole() -> None:
     assert theoretical(tiny_model("ms-predrnn"), 4, strip=64)[-1, -1] == WHOLE
 
 
-def test_effective_fields_lie_within_theoretical_ones():
+def test_effective_fields_lie_within_theoretical_ones() -> None:
     model = tiny_model("ms-convlstm")
     influence = effective(model, frames(2, 3, 1, 128, 128))
     assert influence.shape == (3, 128, 128)
@@ -327,25 +332,25 @@ def test_effective_fields_lie_within_theoretical_ones():
     assert effective(model.double(), frames(1, 3, 1, 32, 32)).sum() == pytest.approx(1)  # frames go where the model is
 
 
-def test_the_middle_of_frames():
+def test_the_middle_of_frames() -> None:
     numbers = torch.arange(100 * 65).view(1, 100, 65)
     assert central(numbers).shape == (1, 64, 64)
     assert central(numbers)[0, 0, 0] == numbers[0, 18, 0]
     assert central(numbers[..., :30, :40]).equal(numbers[..., :30, :40])
 
 
-def test_widths_of_shares():
+def test_widths_of_shares() -> None:
     influence = np.zeros((9, 9))
     influence[4, 4], influence[4, 7] = 0.6, 0.4
     assert [width_of_share(influence, share) for share in (0.5, 0.6, 0.7, 1)] == [1, 1, 7, 7]
 
 
-def analyze(capsys, *arguments):
+def analyze(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     main(["analyze", *arguments, "--device", "cpu"])
     return capsys.readouterr().out
 
 
-def test_analyze_says_what_a_model_costs(tmp_path, capsys):
+def test_analyze_says_what_a_model_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [str(tmp_path / "a.json"), str(tmp_path / "a.png"), str(tmp_path / "a.svg")]
     out = analyze(
         capsys, "ms-trajgru", "--size", "16", "24", "--context", "2", "--horizon", "3", "--hidden", "4", "--batch", "2",
@@ -367,7 +372,7 @@ def test_analyze_says_what_a_model_costs(tmp_path, capsys):
     assert b"<svg" in (tmp_path / "a.svg").read_bytes()
 
 
-def test_of_two_modes_that_take_as_much_the_faster_is_advised():
+def test_of_two_modes_that_take_as_much_the_faster_is_advised() -> None:
     """Of three steps `sqrt` holds as much as `step` does."""
     cost = Cost(partial(build, "convlstm"), Workload((16, 16), 2, 2, batch=4))
     assert cost.training_bytes("sqrt") == cost.training_bytes("step") < cost.training_bytes("keep")
@@ -375,7 +380,7 @@ def test_of_two_modes_that_take_as_much_the_faster_is_advised():
     assert "It fits with accumulate=2 model.memory=step, the same training in more parts." in ways
 
 
-def test_analyze_says_what_would_fit(capsys, monkeypatch):
+def test_analyze_says_what_would_fit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("msrnn.analysis.analyze.free_memory", lambda device: 4 * MIB)
     out = analyze(capsys, "convlstm", "--size", "64", "--hidden", "8", "--scales", "1", "1")
     assert "this run does not fit with memory keep.\nWhat would help the training:\n- It fits with" in out
@@ -394,14 +399,14 @@ def test_analyze_says_what_would_fit(capsys, monkeypatch):
         ([], "MODEL"),
     ],
 )
-def test_analyze_refuses(arguments, message, capsys):
+def test_analyze_refuses(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["analyze", *arguments])
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_benchmark_measures_and_compares(tmp_path, capsys):
+def test_benchmark_measures_and_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "new.json"
     command = ["benchmark", "--models", "convlstm", "ms-convlstm", "--memory", "keep", "sqrt", "--size", "16"]
     command += ["--context", "2", "--horizon", "3", "--hidden", "4", "--repeats", "1", "--device", "cpu"]
@@ -441,7 +446,7 @@ def test_benchmark_measures_and_compares(tmp_path, capsys):
         (["--repeats", "0"], "--repeats 0: at least 1"),
     ],
 )
-def test_benchmark_refuses(arguments, message, capsys):
+def test_benchmark_refuses(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["benchmark", *arguments])
     assert message in capsys.readouterr().err
@@ -453,7 +458,7 @@ TRAINING += ["--data.epoch-samples", "100", "--batch-size", "2", "--data.validat
 TRAINING += ["--data.test-samples", "2", "--device", "cpu", "--memory", "auto", "--out"]
 
 
-def test_analyze_a_run(tmp_path, capsys):
+def test_analyze_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(tmp_path / "run")
     main([*TRAINING, run])
     assert "memory auto: keep, about 0.68 MiB" in capsys.readouterr().err
@@ -465,7 +470,9 @@ def test_analyze_a_run(tmp_path, capsys):
     assert "leave out --hidden, --kernel-size" in capsys.readouterr().err
 
 
-def test_memory_auto_takes_what_fits(tmp_path, capsys, monkeypatch):
+def test_memory_auto_takes_what_fits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     cost = Cost(partial(build, "ms-convlstm"), Workload((16, 16), 2, 2, 2))
     monkeypatch.setattr("msrnn.training.train.free_memory", lambda device: cost.training_bytes("step"))
     main([*TRAINING, str(tmp_path / "a")])
@@ -481,6 +488,6 @@ def test_memory_auto_takes_what_fits(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "b").exists()
 
 
-def test_a_pyramid_of_ones_own_has_a_cost():
+def test_a_pyramid_of_ones_own_has_a_cost() -> None:
     cost = Cost(partial(build, "predrnn", scales=PYRAMID, skips="full"), Workload((16, 16), 2, 2))
     assert [part.scale for part in cost.parts] == [1, *PYRAMID, 1]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from helpers import formats
-from helpers.models import frames
+from helpers.models import frames, head_bias
 from helpers.untrained import digits, untrained
 from helpers.worst_error import WorstError
 from msrnn.data import Field, open_data
@@ -34,7 +35,7 @@ COUNT = 40
 PERSISTENCE, CONSTANT = "persistence", "best constant image"
 
 
-def moving_rain():
+def moving_rain() -> np.ndarray:
     """(time, y, x) mm in five minutes: a block that moves to the right; some rows are never known."""
     values = np.zeros((COUNT, 24, 28))
     for t in range(COUNT):
@@ -44,27 +45,27 @@ def moving_rain():
 
 
 @pytest.fixture(scope="module")
-def radar(tmp_path_factory):
+def radar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("radar")
     formats.write_knmi(folder, moving_rain())
     return folder
 
 
-def rain(radar, **settings):
+def rain(radar: Path, **settings: Any) -> RunSettings:
     data = DataSettings(str(radar), shares=(0.5, 0.2, 0.3), guard=1)
-    values = {"context": 3, "horizon": 2} | settings
+    values: dict[str, Any] = {"context": 3, "horizon": 2} | settings
     return RunSettings(ModelSettings("ms-convlstm", hidden_channels=4), data, **values)
 
 
-def truth_of(settings, predictor):
+def truth_of(settings: RunSettings, predictor: Predictor) -> torch.Tensor:
     test = open_data(settings.data, settings.context, settings.horizon, 0, predictor.field).held_out("test")
     return torch.stack([test[number] for number in range(len(test))])
 
 
-def test_the_forecast_protocol_by_hand():
+def test_the_forecast_protocol_by_hand() -> None:
     settings = digits()
     predictor = untrained(settings)
-    predictor.model.head.bias.data += 0.8
+    head_bias(predictor.model).add_(0.8)
     evaluation = score_forecasts(predictor, settings, batch_size=2)
     truth = truth_of(settings, predictor)
     given, future = truth[:, :3], truth[:, 3:]
@@ -94,7 +95,7 @@ def test_the_forecast_protocol_by_hand():
     assert not any(score.endswith("_physical") for score, *_ in evaluation.scores)  # these are in [0, 1] anyway
 
 
-def test_batches_and_workers_change_nothing():
+def test_batches_and_workers_change_nothing() -> None:
     settings = digits()
     predictor = untrained(settings)
     one, other = (
@@ -107,11 +108,11 @@ def test_batches_and_workers_change_nothing():
         np.testing.assert_allclose(ours[5:], theirs[5:], rtol=2e-3, atol=1e-6)
 
 
-def test_the_paper_protocol_by_hand():
+def test_the_paper_protocol_by_hand() -> None:
     """All S - 1 frames, those of the context from the true ones before them, nothing clipped."""
     settings = digits()
     predictor = untrained(settings)
-    predictor.model.head.bias.data += 0.8
+    head_bias(predictor.model).add_(0.8)
     evaluation = score_forecasts(predictor, settings, Scoring(protocol="paper"))
     assert evaluation.leads == [-1, 0, 1, 2]
     truth = truth_of(settings, predictor)
@@ -127,7 +128,7 @@ def test_the_paper_protocol_by_hand():
     assert "Protocol paper" in evaluation.table()
 
 
-def test_a_score_of_ones_own():
+def test_a_score_of_ones_own() -> None:
     settings = digits()
     predictor = untrained(settings)
     evaluation = score_forecasts(predictor, settings, scores=[WorstError])
@@ -138,7 +139,7 @@ def test_a_score_of_ones_own():
     assert np.isnan(evaluation.row("model", "worst").skill)  # nothing is known of its best value
 
 
-def test_rain_is_scored_in_physical_units(radar):
+def test_rain_is_scored_in_physical_units(radar: Path) -> None:
     settings = rain(radar)
     predictor = untrained(settings)
     evaluation = score_forecasts(predictor, settings, Scoring(windows=(1, 4)))
@@ -160,7 +161,7 @@ def test_rain_is_scored_in_physical_units(radar):
     assert CONSTANT not in evaluation.models
 
 
-def test_thresholds_of_data_that_are_no_rain(tmp_path):
+def test_thresholds_of_data_that_are_no_rain(tmp_path: Path) -> None:
     values = 100 * frames(30, 1, 1, 12, 12)[:, 0].numpy()
     np.save(tmp_path / "flow.npy", values)
     settings = rain(tmp_path / "flow.npy")
@@ -172,7 +173,7 @@ def test_thresholds_of_data_that_are_no_rain(tmp_path):
     assert evaluation.protocol["ranked_by"] == ["mse", None, None]
 
 
-def test_an_earlier_run_beside_the_model(tmp_path):
+def test_an_earlier_run_beside_the_model(tmp_path: Path) -> None:
     settings = digits()
     predictor, other = untrained(settings), untrained(settings, seed=1)
     for name, one in (("same", predictor), ("other", other)):
@@ -193,7 +194,7 @@ def test_an_earlier_run_beside_the_model(tmp_path):
     assert max(map(len, many.table().splitlines())) <= 80
 
 
-def test_what_does_not_suit_is_left_out_and_said(radar, tmp_path):
+def test_what_does_not_suit_is_left_out_and_said(radar: Path, tmp_path: Path) -> None:
     settings = digits()
     predictor = untrained(settings)
     directory = RunDirectory(tmp_path / "rain")
@@ -222,20 +223,20 @@ def test_what_does_not_suit_is_left_out_and_said(radar, tmp_path):
         ({"thresholds": (np.nan,)}, "nan is none"),
     ],
 )
-def test_what_cannot_be_scored(settings, message):
+def test_what_cannot_be_scored(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Scoring(**settings)
 
 
-def test_a_forecast_that_is_not_finite():
+def test_a_forecast_that_is_not_finite() -> None:
     settings = digits()
     predictor = untrained(settings)
-    predictor.model.head.bias.data.fill_(torch.nan)
+    head_bias(predictor.model).fill_(torch.nan)
     with pytest.raises(FloatingPointError, match="a forecast of model is not finite"):
         score_forecasts(predictor, settings)
 
 
-def test_saved_and_loaded(tmp_path):
+def test_saved_and_loaded(tmp_path: Path) -> None:
     settings = digits()
     evaluation = score_forecasts(untrained(settings), settings)
     evaluation.save(tmp_path / "scores")
@@ -261,7 +262,7 @@ def test_saved_and_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["digits", "rain"])
-def test_the_table_is_at_most_80_columns_wide(kind, radar):
+def test_the_table_is_at_most_80_columns_wide(kind: str, radar: Path) -> None:
     settings = digits(horizon=12) if kind == "digits" else rain(radar)
     evaluation = score_forecasts(untrained(settings), settings)
     lines = evaluation.table().splitlines()
@@ -280,17 +281,17 @@ def test_the_table_is_at_most_80_columns_wide(kind, radar):
      (99.999, "100.0"), (-12.345, "-12.3"), (1e-6, "1e-6"), (-123456.0, "-1e5"), (0, ".0000"), (123456.0, "1e5"),
      (np.nan, "nan"), (-0.5, "-.500"), (-0.0378, "-.038"), (-0.0, ".0000"), (-4e-4, "-4e-4"), (-123.4, "-123")],
 )  # fmt: skip
-def test_numbers_in_tables(value, text):
+def test_numbers_in_tables(value: float, text: str) -> None:
     assert short(value) == text
 
 
-def days(count, per_day=4):
+def days(count: int, per_day: int = 4) -> list[np.datetime64]:
     start = np.datetime64("2020-05-01T12:00", "ns")
     return [start + np.timedelta64(day * 24 * 60 + 5 * k, "m") for day in range(count) for k in range(per_day)]
 
 
 @pytest.mark.parametrize(("count", "block"), [(10, "days"), (3, "stretches twice as long as a sequence")])
-def test_blocks_are_days_or_else_stretches(tmp_path, count, block):
+def test_blocks_are_days_or_else_stretches(tmp_path: Path, count: int, block: str) -> None:
     formats.dataset(formats.rain(4 * count)).assign_coords(time=days(count)).to_netcdf(
         tmp_path / "rain.nc", engine="h5netcdf"
     )
@@ -305,7 +306,7 @@ def test_blocks_are_days_or_else_stretches(tmp_path, count, block):
         assert (np.diff(blocks).reshape(-1)[2::3] == 1).all()
 
 
-def test_windows_that_share_no_frame_are_in_different_stretches(tmp_path):
+def test_windows_that_share_no_frame_are_in_different_stretches(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", frames(12, 1, 1, 4, 4)[:, 0, 0].numpy())
     data = FileData(DataSettings(str(tmp_path / "a.npy"), shares=(0, 0, 1), guard=0), 2, 1, 0)
     blocks, _ = data.held_out("test").blocks(2)
@@ -314,7 +315,7 @@ def test_windows_that_share_no_frame_are_in_different_stretches(tmp_path):
 
 
 @pytest.mark.slow
-def test_extrapolation_carries_rain_on(tmp_path):
+def test_extrapolation_carries_rain_on(tmp_path: Path) -> None:
     values = np.zeros((COUNT, 64, 96))
     draw = np.random.default_rng(0)
     showers = [(draw.integers(5, 59), draw.integers(-40, 90), draw.uniform(2, 5)) for _ in range(20)]
@@ -347,7 +348,7 @@ for sequences in (50, 3000):
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_test_set():
+def test_memory_does_not_grow_with_the_test_set() -> None:
     said = subprocess.run(
         [sys.executable, "-c", GROWTH], cwd=Path(__file__).parents[1], capture_output=True, check=True
     )
@@ -355,14 +356,14 @@ def test_memory_does_not_grow_with_the_test_set():
     assert many - few < 40  # MiB; the frames alone are 14 MiB in float32, forecasts and errors many times that
 
 
-def test_one_lead_time(tmp_path):
+def test_one_lead_time(tmp_path: Path) -> None:
     settings = digits(horizon=1)
     evaluation = score_forecasts(untrained(settings), settings)
     assert evaluation.value("model", "mse", 1) == evaluation.value("model", "mse")
     assert plot_scores({"one": evaluation}, "mse") is not None
 
 
-def test_data_of_several_channels_one_pixel_high(tmp_path):
+def test_data_of_several_channels_one_pixel_high(tmp_path: Path) -> None:
     np.save(tmp_path / "flow.npy", 9 * frames(30, 2, 1, 1, 12)[:, :, 0].numpy())
     settings = rain(tmp_path / "flow.npy")
     evaluation = score_forecasts(untrained(settings), settings, Scoring(lpips=True))
@@ -372,7 +373,7 @@ def test_data_of_several_channels_one_pixel_high(tmp_path):
     assert "Without lpips: it is for 1 or 3 channels of at least 32 pixels, these are 2 channels" in evaluation.notes[0]
 
 
-def test_rain_that_is_not_normalised_as_rain_has_no_balanced_errors(radar):
+def test_rain_that_is_not_normalised_as_rain_has_no_balanced_errors(radar: Path) -> None:
     settings = rain(radar)
     settings = replace(settings, data=replace(settings.data, normalisation="range"))
     evaluation = score_forecasts(untrained(settings), settings)
@@ -381,10 +382,10 @@ def test_rain_that_is_not_normalised_as_rain_has_no_balanced_errors(radar):
     assert "balanced_mse" not in names
 
 
-def test_an_earlier_run_on_the_same_scale_is_not_clipped_under_paper():
+def test_an_earlier_run_on_the_same_scale_is_not_clipped_under_paper() -> None:
     settings = digits()
     predictor = untrained(settings)
-    predictor.model.head.bias.data += 2
+    head_bias(predictor.model).add_(2)
     task = Task(predictor.field, 3, 2, from_first=True)
     other = Predictor(predictor.model, settings, replace(predictor.field, fill="last"))
     truth = truth_of(settings, predictor)
@@ -392,7 +393,7 @@ def test_an_earlier_run_on_the_same_scale_is_not_clipped_under_paper():
         assert of_model(task, other)(truth, truth).frames.equal(of_model(task, predictor)(truth, truth).frames)
 
 
-def test_names_of_runs_do_not_hide_others(tmp_path, monkeypatch):
+def test_names_of_runs_do_not_hide_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = digits()
     predictor = untrained(settings)
     directory = RunDirectory(tmp_path / "model")
@@ -404,12 +405,12 @@ def test_names_of_runs_do_not_hide_others(tmp_path, monkeypatch):
     assert evaluation.value("model", "mse") == score_forecasts(predictor, settings).value("model", "mse")
 
 
-def test_fingerprints_tell_sequences_apart(tmp_path):
+def test_fingerprints_tell_sequences_apart(tmp_path: Path) -> None:
     values = frames(30, 1, 1, 8, 9)[:, 0, 0].numpy()
     for name, changed in (("a", values), ("b", values[:, :, ::-1]), ("c", values[:, :4])):
         np.save(tmp_path / f"{name}.npy", np.ascontiguousarray(changed))
 
-    def fingerprint(name, **settings):
+    def fingerprint(name: str, **settings: Any) -> int:
         data = DataSettings(str(tmp_path / f"{name}.npy"), shares=(0.5, 0.2, 0.3), **settings)
         return FileData(data, 3, 2, 0).held_out("test").fingerprint
 
@@ -417,14 +418,14 @@ def test_fingerprints_tell_sequences_apart(tmp_path):
     assert fingerprint("a") == fingerprint("a")
 
 
-def test_weights_in_bfloat16_have_a_fingerprint():
+def test_weights_in_bfloat16_have_a_fingerprint() -> None:
     predictor = untrained(digits())
     before = predictor.fingerprint
     predictor.model.bfloat16()
     assert predictor.fingerprint != before
 
 
-def test_no_balanced_loss_for_rain_that_is_not_normalised_as_rain(radar, tmp_path):
+def test_no_balanced_loss_for_rain_that_is_not_normalised_as_rain(radar: Path, tmp_path: Path) -> None:
     settings = rain(radar, loss="balanced")
     settings = replace(settings, data=replace(settings.data, normalisation="range"))
     with pytest.raises(SettingsError, match="loss=balanced weighs the paper's pixels"):

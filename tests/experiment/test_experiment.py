@@ -6,9 +6,10 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -19,12 +20,12 @@ from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.cli import main
 from msrnn.errors import SettingsError, StoppedError
 from msrnn.experiment.comparison import Difference, difference, with_deviation
-from msrnn.experiment.plan import frames_of, merged, read_plan, training_bytes
+from msrnn.experiment.plan import Document, frames_of, merged, read_plan, training_bytes
 from msrnn.experiment.workers import run_missing
 from msrnn.runs.directory import RunDirectory
 from msrnn.scores import Score
 from msrnn.scores.results import MODEL, Evaluation, ScoreRow, resample_key
-from msrnn.settings import settings_from
+from msrnn.settings import ModelSettings, RunSettings, settings_from
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SETTINGS = {
@@ -43,13 +44,13 @@ SETTINGS = {
 TABLE = {"title": "Two", "settings": SETTINGS, "models": ["convlstm", "ms-convlstm"], "seeds": [0, 1]}
 
 
-def write(folder, **changes):
+def write(folder: Path, **changes: Any) -> Path:
     path = folder / "table.yaml"
     path.write_text(yaml.safe_dump(TABLE | changes, sort_keys=False))
     return path
 
 
-def test_a_plan(tmp_path):
+def test_a_plan(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"context": 3, "horizon": 2, "model": {"kernel_size": 5}}))
     models = [
         "ms-convlstm",
@@ -73,10 +74,10 @@ def test_a_plan(tmp_path):
     assert plan.folder == tmp_path / "out" / "table"
 
 
-def test_trials_are_known_by_their_settings(tmp_path):
+def test_trials_are_known_by_their_settings(tmp_path: Path) -> None:
     """Whatever the table calls them, and wherever they are computed; what is a default may be said."""
 
-    def path(settings, model):
+    def path(settings: Document, model: str | Document) -> Path:
         return (
             read_plan(write(tmp_path, settings=SETTINGS | settings, models=[model], seeds=[0]), tmp_path).trials[0].path
         )
@@ -99,14 +100,14 @@ def test_trials_are_known_by_their_settings(tmp_path):
 @pytest.mark.parametrize(
     ("cell", "hidden", "multiple"), [("convlstm", 4, 1), pytest.param("motionrnn", 12, 4, marks=pytest.mark.slow)]
 )
-def test_a_model_that_takes_no_more_memory_than_another(tmp_path, cell, hidden, multiple):
+def test_a_model_that_takes_no_more_memory_than_another(tmp_path: Path, cell: str, hidden: int, multiple: int) -> None:
     models = [f"ms-{cell}", {"label": "shrunk", "name": cell, "memory_of": f"ms-{cell}"}]
     table = write(tmp_path, models=models, settings=SETTINGS | {"model": {"hidden_channels": hidden}})
     plan = read_plan(table, tmp_path)
     shrunk, pyramid = (settings_from(plan.of("moving-mnist", label)[0].document) for label in ("shrunk", f"ms-{cell}"))
     frames = frames_of(pyramid)
 
-    def held(settings):
+    def held(settings: RunSettings) -> int:
         cost = cost_of(settings.model, frames[1], workload_of(settings, frames))
         return training_bytes(cost, settings.model)
 
@@ -118,11 +119,14 @@ def test_a_model_that_takes_no_more_memory_than_another(tmp_path, cell, hidden, 
 
 
 @pytest.mark.parametrize("most", [0, 100, 104, 499, 1000, 5000])
-def test_the_most_hidden_channels_that_fit(tmp_path, monkeypatch, most):
+def test_the_most_hidden_channels_that_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """MotionRNN's numbers of channels are multiples of four."""
     monkeypatch.setattr("msrnn.experiment.plan.cost_of", lambda model, *_: model)
-    held = lambda model: most if model.name == "ms-mim" else model.hidden_channels**2 + 88  # noqa: E731
-    monkeypatch.setattr("msrnn.experiment.plan.training_bytes", lambda _, model: held(model))
+
+    def held(_: object, model: ModelSettings) -> int:
+        return most if model.name == "ms-mim" else model.hidden_channels**2 + 88
+
+    monkeypatch.setattr("msrnn.experiment.plan.training_bytes", held)
     models = ["ms-mim", {"name": "motionrnn", "hidden_channels": 64, "memory_of": "ms-mim"}]
     table = write(tmp_path, models=models)
     fitting = [size for size in range(4, 65, 4) if size**2 + 88 <= most]
@@ -134,7 +138,7 @@ def test_the_most_hidden_channels_that_fit(tmp_path, monkeypatch, most):
             read_plan(table, tmp_path)
 
 
-def test_what_a_model_is_compared_with(tmp_path, monkeypatch):
+def test_what_a_model_is_compared_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pyramid with the plain stack of its cell that has as many layers; what is shrunk, with what it is to match."""
     monkeypatch.setattr("msrnn.experiment.plan.cost_of", lambda *_: None)  # measuring takes seconds
     monkeypatch.setattr("msrnn.experiment.plan.training_bytes", lambda *_: 0)
@@ -159,7 +163,7 @@ def test_what_a_model_is_compared_with(tmp_path, monkeypatch):
     assert read_plan(write(tmp_path, settings=settings), tmp_path).against == {}
 
 
-def test_tables_are_read_as_recipes_are(tmp_path):
+def test_tables_are_read_as_recipes_are(tmp_path: Path) -> None:
     path = tmp_path / "table.yaml"
     path.write_text("title: 2015-01-01\nsettings: {learning_rate: 1e-3}\nmodels: [convlstm]\n")
     plan = read_plan(path, tmp_path)
@@ -223,12 +227,12 @@ def test_tables_are_read_as_recipes_are(tmp_path):
         ),
     ],
 )
-def test_what_a_table_cannot_say(tmp_path, changes, message):
+def test_what_a_table_cannot_say(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises((SettingsError, OSError), match=message):
         read_plan(write(tmp_path, **changes), tmp_path / "out")
 
 
-def pyramids(*cells):
+def pyramids(*cells: str) -> dict[str, str]:
     return {f"ms-{cell}": cell for cell in cells}
 
 
@@ -247,18 +251,18 @@ AGAINST = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("table", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_tables_that_come_with_it(tmp_path, table):
+def test_the_tables_that_come_with_it(tmp_path: Path, table: Path) -> None:
     plan = read_plan(table, tmp_path)
     assert len(plan.trials) == len({trial.path for trial in plan.trials})
     assert plan.against == AGAINST[table.stem]
 
 
-def test_a_score_that_says_nothing_stops_nothing():
+def test_a_score_that_says_nothing_stops_nothing() -> None:
     assert with_deviation([1.0, np.nan]) == "nan \N{PLUS-MINUS SIGN} nan"
     assert str(Difference(1.0, -np.inf, np.inf)) == "+1.00 [-inf, inf]"
 
 
-def test_numbers_have_the_decimals_of_their_spread():
+def test_numbers_have_the_decimals_of_their_spread() -> None:
     assert with_deviation([1.0, 3.0]) == "2.0 \N{PLUS-MINUS SIGN} 1.4"
     assert with_deviation([0.61, 0.6102]) == ".61010 \N{PLUS-MINUS SIGN} .00014"
     assert with_deviation([1000.0, 3000.0]) == "2000 \N{PLUS-MINUS SIGN} 1414"
@@ -267,7 +271,7 @@ def test_numbers_have_the_decimals_of_their_spread():
     assert str(Difference(4.83, 2.4, 7.1)) == "+4.8 [2.4, 7.1]"
 
 
-def test_settings_are_put_over_others():
+def test_settings_are_put_over_others() -> None:
     under = {"a": 1, "b": {"c": 2, "d": 3}, "e": {"f": 4}}
     assert merged(under, {"b": {"c": 5}, "e": 6, "g": {"h": 7}}) == {
         "a": 1,
@@ -278,7 +282,7 @@ def test_settings_are_put_over_others():
     assert under["b"] == {"c": 2, "d": 3}
 
 
-def evaluation(value, spread, blocks=50):
+def evaluation(value: float, spread: float, blocks: int = 50) -> Evaluation:
     """Whose MSE is `value`, and whose resamples lie around it as a normal distribution's quantiles do."""
     score = Score("mse")
     quantiles = np.sort(np.random.default_rng(0).normal(size=1000))
@@ -288,29 +292,37 @@ def evaluation(value, spread, blocks=50):
     )
 
 
-def test_of_one_seed_the_interval_is_the_bootstraps():
-    found = difference({0: evaluation(3, 0.1)}, {0: evaluation(1, 0)}, Score("mse"))
+def mse_difference(ours: dict[int, Evaluation], theirs: dict[int, Evaluation]) -> Difference:
+    found = difference(ours, theirs, Score("mse"))
+    assert found is not None
+    return found
+
+
+def test_of_one_seed_the_interval_is_the_bootstraps() -> None:
+    found = mse_difference({0: evaluation(3, 0.1)}, {0: evaluation(1, 0)})
     assert found.value == pytest.approx(2)
     assert (found.low, found.high) == pytest.approx((2 - 0.196, 2 + 0.196), abs=0.02)
     assert str(found).startswith("+2.00 [1.8")
-    few = difference({0: evaluation(3, 0.1, 5)}, {0: evaluation(1, 0, 5)}, Score("mse"))
+    few = mse_difference({0: evaluation(3, 0.1, 5)}, {0: evaluation(1, 0, 5)})
     assert np.isnan([few.low, few.high]).all()
     assert str(few) == "+2.00"
 
 
-def test_of_several_seeds_the_interval_is_wider():
+def test_of_several_seeds_the_interval_is_wider() -> None:
     ours = {seed: evaluation(value, 0) for seed, value in enumerate((3.0, 4.0, 5.0, 9.0))}
     theirs = {seed: evaluation(2, 0) for seed in (2, 1, 0, 7)}
-    found = difference(ours, theirs, Score("mse"))
+    found = mse_difference(ours, theirs)
     assert found.value == pytest.approx(2)  # of seeds 0, 1, 2
     half = 4.302653 / np.sqrt(3)  # Student's t with two degrees of freedom, of values 1, 2, 3
     assert (found.low, found.high) == pytest.approx((2 - half, 2 + half), rel=1e-5)
-    wider = difference({seed: evaluation(3 + seed, 1) for seed in range(3)}, theirs, Score("mse"))
+    wider = mse_difference({seed: evaluation(3 + seed, 1) for seed in range(3)}, theirs)
     assert wider.low < found.low
     assert difference({3: evaluation(1, 0)}, theirs, Score("mse")) is None
 
 
-def test_a_device_that_is_not_there_is_said_at_once(tmp_path, capsys, monkeypatch):
+def test_a_device_that_is_not_there_is_said_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(SystemExit) as left:
         main(["experiment", str(write(tmp_path)), "--out", str(tmp_path / "out"), "--device", "cuda"])
@@ -326,22 +338,22 @@ class FakeProcess:
     lasts: ClassVar[bool] = False
     error: ClassVar[OSError | None] = None
 
-    def __init__(self, command, env, **options):
+    def __init__(self, command: list[str], env: dict[str, str], **options: Any) -> None:
         if self.error is not None:
             raise self.error
         self.command, self.environment = command[3:], env
-        self.signals = []
+        self.signals: list[int] = []
         self.waited_for, self.ended = threading.Event(), threading.Event()
         self.started.append(self)
 
-    def send_signal(self, number):
+    def send_signal(self, number: int) -> None:
         self.signals.append(number)
         self.ended.set()
 
-    def terminate(self):
+    def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
 
-    def wait(self):
+    def wait(self) -> int:
         self.waited_for.set()
         if self.lasts:
             assert self.ended.wait(30)
@@ -349,20 +361,22 @@ class FakeProcess:
 
 
 @pytest.fixture
-def processes(monkeypatch):
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[FakeProcess]:
     monkeypatch.setattr("subprocess.Popen", FakeProcess)
     monkeypatch.setattr(FakeProcess, "started", [])
     return FakeProcess.started
 
 
-def test_the_processes_of_an_experiment(tmp_path, processes, monkeypatch):
+def test_the_processes_of_an_experiment(
+    tmp_path: Path, processes: list[FakeProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each has its share of the machine, and does not take itself for one of several."""
     for name in ("RANK", "WORLD_SIZE", "SLURM_NTASKS", "LOCAL_RANK"):
         monkeypatch.setenv(name, "2")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     monkeypatch.setattr("torch.get_num_threads", lambda: 6)
-    told = []
+    told: list[str] = []
     assert run_missing(read_plan(write(tmp_path), tmp_path / "out"), 2, told.append) == []
     assert told[0] == "0 of 4 trials are done"
     assert sum(": begins, see " in line for line in told) == 4
@@ -377,15 +391,19 @@ def test_the_processes_of_an_experiment(tmp_path, processes, monkeypatch):
             assert process.command[-2:] == ["--device", "cpu"]
 
 
-def test_a_trial_that_cannot_be_started_is_said(tmp_path, processes, monkeypatch):
+def test_a_trial_that_cannot_be_started_is_said(
+    tmp_path: Path, processes: list[FakeProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(FakeProcess, "error", OSError(errno.EAGAIN, "no more processes"))
-    told = []
+    told: list[str] = []
     assert len(run_missing(read_plan(write(tmp_path), tmp_path / "out"), 1, told.append)) == 4
     failed = [line for line in told if "failed: it cannot be run ([Errno 11] no more processes)" in line]
     assert len(failed) == 4
 
 
-def test_where_nothing_is_done_nothing_is_written(tmp_path, processes, monkeypatch, capsys):
+def test_where_nothing_is_done_nothing_is_written(
+    tmp_path: Path, processes: list[FakeProcess], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(FakeProcess, "error", OSError(errno.EAGAIN, "no more processes"))
     with pytest.raises(SystemExit) as left:
         main(["experiment", str(write(tmp_path)), "--out", str(tmp_path / "out")])
@@ -395,9 +413,13 @@ def test_where_nothing_is_done_nothing_is_written(tmp_path, processes, monkeypat
 
 
 @pytest.fixture
-def signals_are_heard():
+def signals_are_heard() -> Iterator[None]:
     """Also where the tests run in the background, and ignore some."""
-    wanted = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL, signal.SIGTERM: signal.SIG_DFL}
+    wanted: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     yield
     for number, handler in before.items():
@@ -414,12 +436,19 @@ def signals_are_heard():
         (["SIGHUP"], ["SIGTERM"], "SIGHUP"),
     ],
 )
-def test_signals_are_passed_on(tmp_path, processes, monkeypatch, sent, passed_on, left):
+def test_signals_are_passed_on(
+    tmp_path: Path,
+    processes: list[FakeProcess],
+    monkeypatch: pytest.MonkeyPatch,
+    sent: list[str],
+    passed_on: list[str],
+    left: str,
+) -> None:
     """Trainings leave checkpoints; only a second Ctrl-C does not wait for that. What is not begun is not begun."""
     monkeypatch.setattr(FakeProcess, "lasts", True)
     monkeypatch.setattr(FakeProcess, "send_signal", lambda self, number: self.signals.append(number))
 
-    def send():
+    def send() -> None:
         while not processes:
             time.sleep(0.01)
         assert processes[0].waited_for.wait(30)
@@ -438,7 +467,7 @@ def test_signals_are_passed_on(tmp_path, processes, monkeypatch, sent, passed_on
     assert len(processes) == 1
 
 
-def test_what_is_ignored_stays_ignored(tmp_path, processes):
+def test_what_is_ignored_stays_ignored(tmp_path: Path, processes: list[FakeProcess]) -> None:
     """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -452,10 +481,12 @@ def test_what_is_ignored_stays_ignored(tmp_path, processes):
 
 
 @pytest.mark.parametrize("at", ["seed 1: begins", "trained and scored"])
-def test_an_error_ends_what_runs(tmp_path, processes, monkeypatch, at):
+def test_an_error_ends_what_runs(
+    tmp_path: Path, processes: list[FakeProcess], monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
     """Of the terminal, say, into which progress is written."""
 
-    def closed(line):
+    def closed(line: str) -> None:
         if at in line:
             monkeypatch.setattr(FakeProcess, "lasts", True)
             raise BrokenPipeError
@@ -466,7 +497,7 @@ def test_an_error_ends_what_runs(tmp_path, processes, monkeypatch, at):
 
 
 @pytest.mark.slow
-def test_an_experiment(tmp_path, capfd):
+def test_an_experiment(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     table, out = write(tmp_path), tmp_path / "out"
     main(["experiment", str(table), "--out", str(out), "--jobs", "2", "--device", "cpu"])
     said = capfd.readouterr()
@@ -499,9 +530,9 @@ def test_an_experiment(tmp_path, capfd):
     scores[0].unlink()
     main(["experiment", str(table), "--out", str(out), "--device", "cpu"])
     first = f"{rows[0]['model']} on moving-mnist, seed 0"
-    said = capfd.readouterr().err.splitlines()[:3]
-    assert said[:2] == ["3 of 4 trials are done", f"{first}: goes on, see {runs[0]}.log"]
-    assert said[2].startswith(f"4 of 4: {first}: trained and scored (")
+    lines = capfd.readouterr().err.splitlines()[:3]
+    assert lines[:2] == ["3 of 4 trials are done", f"{first}: goes on, see {runs[0]}.log"]
+    assert lines[2].startswith(f"4 of 4: {first}: trained and scored (")
     assert scores[0].exists()
     assert times == [path.stat().st_mtime_ns for path in left_alone]
 
@@ -520,7 +551,7 @@ def test_an_experiment(tmp_path, capfd):
 
 
 @pytest.mark.slow
-def test_an_experiment_that_is_interrupted_goes_on(tmp_path):
+def test_an_experiment_that_is_interrupted_goes_on(tmp_path: Path) -> None:
     settings = merged(SETTINGS, {"data": {"epoch_samples": 400}})
     table = write(tmp_path, settings=settings, models=["ms-convlstm"], seeds=[0])
     outs = tmp_path / "whole", tmp_path / "out"
@@ -531,7 +562,7 @@ def test_an_experiment_that_is_interrupted_goes_on(tmp_path):
     runs = [read_plan(table, out).trials[0].path for out in outs]
     process = start([*command, str(outs[1])])
     while not (runs[1] / "metrics.jsonl").exists():
-        assert process.poll() is None, process.stdout.read()
+        assert process.poll() is None, process.communicate()[0]
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
@@ -541,11 +572,11 @@ def test_an_experiment_that_is_interrupted_goes_on(tmp_path):
     again = start([*command, str(outs[1])])
     said, _ = again.communicate(timeout=240)
     assert again.returncode == 0, said
-    assert_same(*runs)
+    assert_same(runs[0], runs[1])
 
 
 @pytest.mark.slow
-def test_a_trial_that_fails_is_said_and_the_others_go_on(tmp_path, capfd):
+def test_a_trial_that_fails_is_said_and_the_others_go_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     table, out = write(tmp_path, seeds=[0]), tmp_path / "out"
     in_the_way = read_plan(table, out).trials[0].path
     in_the_way.mkdir(parents=True)

@@ -5,7 +5,7 @@ import pytest
 from msrnn.cli import main
 
 
-def refused(capsys, *arguments) -> str:
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """The one line that the command answers before it exits with 2."""
     with pytest.raises(SystemExit) as exit_:
         main([str(argument) for argument in arguments])

@@ -1,29 +1,33 @@
 """Small files in the formats that readers read, with the values that are in them."""
 
 import gzip
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import av
 import h5py
 import numpy as np
 import xarray as xr
+from av.video.stream import VideoStream
 from PIL import Image
 
 BEGIN = datetime(2020, 5, 1, 12)
 
 
-def times(count, minutes=5):
+def times(count: int, minutes: int = 5) -> list[datetime]:
     return [BEGIN + timedelta(minutes=minutes * k) for k in range(count)]
 
 
-def rain(count=6, height=8, width=10, seed=0):
+def rain(count: int = 6, height: int = 8, width: int = 10, seed: int = 0) -> np.ndarray:
     """(time, y, x) in whole hundredths of a millimetre; a corner is missing."""
     values = np.random.default_rng(seed).integers(0, 200, (count, height, width)).astype(np.float64) / 100
     values[:, 0, :2] = np.nan
     return values
 
 
-def write_knmi(folder, values, begin=0):
+def write_knmi(folder: Path, values: np.ndarray, begin: int = 0) -> None:
     for k, time in enumerate(times(begin + len(values))[begin:]):
         with h5py.File(folder / f"RAD_NL25_RAP_5min_{time:%Y%m%d%H%M}.h5", "w") as file:
             stored = np.where(np.isnan(values[k]), 65535, np.nan_to_num(np.round(values[k] * 100)))
@@ -48,7 +52,14 @@ def write_knmi(folder, values, begin=0):
             projection["projection_proj4_params"] = np.bytes_("+proj=stere +lat_0=90")
 
 
-def write_odim(path, stored, quantity="DBZH", gain=0.5, offset=-32.0, time=BEGIN):
+def write_odim(
+    path: Path,
+    stored: np.ndarray,
+    quantity: str = "DBZH",
+    gain: float = 0.5,
+    offset: float = -32.0,
+    time: datetime = BEGIN,
+) -> None:
     """`stored`: uint8; 255 is no data, 0 is nothing detected."""
     with h5py.File(path, "w") as file:
         file.create_group("what").attrs.update({"object": np.bytes_("COMP"), "date": np.bytes_(f"{time:%Y%m%d}")})
@@ -66,7 +77,9 @@ def write_odim(path, stored, quantity="DBZH", gain=0.5, offset=-32.0, time=BEGIN
         inner["gain"], inner["offset"], inner["nodata"], inner["undetect"] = gain, offset, 255.0, 0.0
 
 
-def write_radolan(path, values, product="RY", time=BEGIN, packed=True):
+def write_radolan(
+    path: Path, values: np.ndarray, product: str = "RY", time: datetime = BEGIN, packed: bool = True
+) -> None:
     """RADOLAN of 900 x 900 in 1/100 mm; the file's first row is the southernmost."""
     counts = np.where(np.isnan(values), 2500, np.nan_to_num(np.round(values * 100))).astype(np.uint16)
     counts |= np.where(np.isnan(values), 0x2000, 0).astype(np.uint16)
@@ -80,7 +93,7 @@ def write_radolan(path, values, product="RY", time=BEGIN, packed=True):
     path.write_bytes(gzip.compress(content) if packed else content)
 
 
-def write_ascii(path, values):
+def write_ascii(path: Path, values: np.ndarray) -> None:
     rows, columns = values.shape
     numbers = np.where(np.isnan(values), -1, np.nan_to_num(values))
     lines = [" ".join(f"{number:g}" for number in row) for row in numbers]
@@ -88,9 +101,9 @@ def write_ascii(path, values):
     path.write_text(head + "\n".join(lines) + "\n")
 
 
-def dataset(values, units="mm/h", name="rain", **attrs):
+def dataset(values: np.ndarray, units: str = "mm/h", name: str = "rain", **attrs: object) -> xr.Dataset:
     count, height, width = values.shape
-    coords = {
+    coords: dict[str, Any] = {
         "time": np.array(times(count), "datetime64[ns]"),
         "y": 1000.0 * np.arange(height)[::-1],
         "x": 1000.0 * np.arange(width),
@@ -100,22 +113,24 @@ def dataset(values, units="mm/h", name="rain", **attrs):
     return array.assign_attrs(units=units, **attrs).to_dataset(name=name)
 
 
-def write_images(folder, pixels, name="frame{:d}.png"):
+def write_images(folder: Path, pixels: Iterable[np.ndarray], name: str = "frame{:d}.png") -> None:
     for k, frame in enumerate(pixels):
         Image.fromarray(frame).save(folder / name.format(k))
 
 
-def write_pgm(path, pixels):
+def write_pgm(path: Path, pixels: np.ndarray) -> None:
     """As some weather services do: comments in the header; gzipped."""
     height, width = pixels.shape
     head = f"P5\n# made 202005011200\n# projection radar {{\n# type stereographic\n# }}\n{width} {height}\n255\n"
     path.write_bytes(gzip.compress(head.encode() + pixels.tobytes()))
 
 
-def write_video(path, pixels, codec="rawvideo", pixel_format="gray"):
+def write_video(path: Path, pixels: np.ndarray, codec: str = "rawvideo", pixel_format: str = "gray") -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
-        stream.height, stream.width, stream.pix_fmt = *pixels.shape[1:], pixel_format
+        assert isinstance(stream, VideoStream)
+        stream.height, stream.width = pixels.shape[1:]
+        stream.pix_fmt = pixel_format
         for frame in pixels:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
         container.mux(stream.encode())

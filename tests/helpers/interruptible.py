@@ -3,6 +3,9 @@
 import os
 import signal
 import sys
+from unittest import mock
+
+from torch import Tensor
 
 from msrnn.cli import main
 from msrnn.training import callbacks
@@ -12,7 +15,7 @@ callbacks.CHECKPOINT_SECONDS = 0
 original = Training.training_step
 
 
-def training_step(self, batch, number):
+def training_step(self: Training, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
     last = self.trainer.global_rank == self.trainer.world_size - 1  # of several processes
     if last and self.global_step + 1 == int(os.environ.get("STOP_IN", "0")):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -20,5 +23,5 @@ def training_step(self, batch, number):
 
 
 if __name__ == "__main__":
-    Training.training_step = training_step
-    main(sys.argv[1:])
+    with mock.patch.object(Training, "training_step", training_step):
+        main(sys.argv[1:])

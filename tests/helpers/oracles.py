@@ -84,14 +84,15 @@ def main() -> None:
                     for pair in per_lead
                 ]
     options = {"data_range": 1.0, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    for name, score in (
-        ("ssim", lambda f, t: metrics.structural_similarity(t, f, **options)),
-        ("psnr", lambda f, t: metrics.peak_signal_noise_ratio(t, f, data_range=1.0)),
-    ):
-        of_skimage[name] = [
-            np.mean([score(a, b) for a, b in zip(f[:, 0].clip(0, 10) / 10, t[:, 0].clip(0, 10) / 10, strict=True)])
-            for f, t in per_lead
-        ]
+    pictures = [[frames[:, 0].clip(0, 10) / 10 for frames in pair] for pair in per_lead]
+    of_skimage["ssim"] = [
+        float(np.mean([metrics.structural_similarity(b, a, **options) for a, b in zip(*pair, strict=True)]))
+        for pair in pictures
+    ]
+    of_skimage["psnr"] = [
+        float(np.mean([metrics.peak_signal_noise_ratio(b, a, data_range=1.0) for a, b in zip(*pair, strict=True)]))
+        for pair in pictures
+    ]
     plain = {library: {k: [float(v) for v in values] for k, values in of.items()} for library, of in record.items()}
     RECORD.write_text(json.dumps(plain, indent=1) + "\n")
 

@@ -1,6 +1,8 @@
 """The paper's data sets, small, in their own formats."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -8,7 +10,7 @@ import numpy as np
 from helpers import formats
 
 
-def write_kth(folder, frames=6):
+def write_kth(folder: Path, frames: int = 6) -> str:
     """Seven persons, three actions; the left half has the person's number for a value, the right half 100 more."""
     for person in (1, 13, 14, 15, 16, 17, 25):
         for action in ("walking", "running", "boxing"):
@@ -20,7 +22,7 @@ def write_kth(folder, frames=6):
     return str(folder)
 
 
-def write_taxibj(folder, days, missing=()):
+def write_taxibj(folder: Path, days: int, missing: Collection[tuple[int, int]] = ()) -> str:
     """Four files; flows of slot s of day d are floats around 100 d + s; newest first."""
     folder.mkdir(exist_ok=True)
     for year, first in (
@@ -40,7 +42,7 @@ def write_taxibj(folder, days, missing=()):
     return str(folder)
 
 
-def write_germany(folder, form, frames=6):
+def write_germany(folder: Path, form: str, frames: int = 6) -> str:
     """A little of the last day of 2014, of two of 2015, and of 2016."""
     folder.mkdir()
     values = np.zeros((frames, 900, 900))

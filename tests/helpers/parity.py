@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -27,7 +27,7 @@ SKIPS = {"-WO-Skip": "none", "-UNet3+": "unet3+", "-FC": "full"}
 FOLDER = os.environ.get("MSRNN_REFERENCE_VECTORS")
 
 
-def named(path):
+def named(path: Path) -> tuple[str, dict[str, Any]]:
     """The model and the options that a file name stands for."""
     for ending, skips in SKIPS.items():
         if path.stem.endswith(ending):
@@ -39,29 +39,29 @@ VECTORS = [path for path in sorted(Path(FOLDER).glob("*.safetensors")) if named(
 
 
 class Vectors(NamedTuple):
-    tensors: dict
-    weights: dict
-    grads: dict
+    tensors: dict[str, torch.Tensor]
+    weights: dict[str, torch.Tensor]
+    grads: dict[str, torch.Tensor]
     name: str
-    options: dict
-    metadata: dict
+    options: dict[str, Any]
+    metadata: dict[str, str]
 
 
-def read_vectors(path):
+def read_vectors(path: Path) -> Vectors:
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
     name, options = named(path)
     if "preciplstm" in name:
         options["window"] = int(metadata["preciplstm_window"])
     tensors = load_file(path)
-    groups = (
+    weights, grads = (
         {key.removeprefix(group): tensor for key, tensor in tensors.items() if key.startswith(group)}
         for group in ("weights/", "grads/")
     )
-    return Vectors(tensors, *groups, name, options, metadata)
+    return Vectors(tensors, weights, grads, name, options, metadata)
 
 
-def load(tensors, name, **options):
+def load(tensors: dict[str, torch.Tensor], name: str, **options: Any) -> msrnn.Forecaster:
     """from_reference without its warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -80,7 +80,7 @@ class Agreement(NamedTuple):
     """parameters of the released model that feed nothing, by its own account, or but for rounding"""
 
 
-def compare(path) -> Agreement:
+def compare(path: Path) -> Agreement:
     vectors = read_vectors(path)
     model = load(vectors.weights, vectors.name, **vectors.options)
     # from_reference sorts and lays out gradients as it does weights
@@ -92,11 +92,12 @@ def compare(path) -> Agreement:
     loss.backward()
     predictions = predictions.detach()
     silent, unused = json.loads(vectors.metadata["no_gradient"]), released_row(MODELS[vectors.name].cell).unused
-    pairs = zip(model.parameters(), expected.parameters(), strict=True)
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    pairs = zip(gradients, expected.parameters(), strict=True)
     return Agreement(
         float((predictions - theirs).abs().max() / max(1, theirs.abs().max())),
         float(abs(loss.detach() / vectors.tensors["loss"] - 1)),
-        max(float((ours.grad - grad.detach()).norm() / grad.detach().norm()) for ours, grad in pairs),
+        max(float((ours - grad.detach()).norm() / grad.detach().norm()) for ours, grad in pairs),
         sum(parameter.numel() for parameter in model.parameters()),
         sum(weight.numel() for key, weight in vectors.weights.items() if key in silent or key.endswith(unused)),
     )

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 INTERRUPTIBLE = (str(Path(__file__).parent / "interruptible.py"),)
 
 
-def arguments(out: Path, steps: int = 20, **options) -> list[str]:
+def arguments(out: Path, steps: int = 20, **options: Any) -> list[str]:
     """`msrnn train` of a small model on moving digits."""
     settings = {
         "model": "ms-convlstm",
@@ -33,7 +34,9 @@ def arguments(out: Path, steps: int = 20, **options) -> list[str]:
     return ["train", *(part for name, value in settings.items() for part in (f"--{name}", str(value)))]
 
 
-def start(command: list[str], program=("-m", "msrnn"), prefix: tuple[str, ...] = (), **variables: str):
+def start(
+    command: list[str], program: tuple[str, ...] = ("-m", "msrnn"), prefix: tuple[str, ...] = (), **variables: str
+) -> subprocess.Popen[str]:
     """A process group of its own that runs `msrnn` with those arguments."""
     return subprocess.Popen(
         [*prefix, sys.executable, *program, *command],
@@ -45,7 +48,7 @@ def start(command: list[str], program=("-m", "msrnn"), prefix: tuple[str, ...] =
     )
 
 
-def finish(process, seconds: float = 240) -> str:
+def finish(process: subprocess.Popen[str], seconds: float = 240) -> str:
     """What it says until it ends, which must be well."""
     said, _ = process.communicate(timeout=seconds)
     assert process.returncode == 0, said
@@ -56,11 +59,12 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "weights.safetensors")
 
 
-def checkpoint(run: Path) -> dict:
-    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+def checkpoint(run: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    return loaded
 
 
-def metrics(run: Path) -> list[dict]:
+def metrics(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 

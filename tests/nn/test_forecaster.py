@@ -1,19 +1,22 @@
 import copy
 import gc
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 
-from helpers.models import frames, tiny_model
+import msrnn
+from helpers.models import frames, gradient, tiny_model
 from msrnn.analysis.counting import Meter
 
 
-def hand_written(model, x, mask):
+def hand_written(model: msrnn.Forecaster, x: Tensor, mask: Tensor) -> Tensor:
     """The roll-out of a plain ConvLSTM with frames of a size that fits, from the equations."""
     weights = dict(model.named_parameters())
 
-    def conv(name, z):
+    def conv(name: str, z: Tensor) -> Tensor:
         weight = weights[f"{name}.weight"]
         return functional.conv2d(z, weight, weights[f"{name}.bias"], padding=weight.shape[-1] // 2)
 
@@ -21,7 +24,7 @@ def hand_written(model, x, mask):
     batch, length, _, height, width = x.shape
     h = [torch.zeros(batch, 4, height, width)] * depth
     c = list(h)
-    own, predictions = None, []
+    own, predictions = x[:, 0], []
     for t in range(length - 1):
         frame = x[:, 0] if t == 0 else torch.stack([x[b, t] if mask[b, t] else own[b] for b in range(batch)])
         z = conv("embed", frame)
@@ -36,7 +39,7 @@ def hand_written(model, x, mask):
     return torch.stack(predictions, dim=1)
 
 
-def test_roll_out_is_the_hand_written_loop():
+def test_roll_out_is_the_hand_written_loop() -> None:
     model = tiny_model("convlstm")
     x = frames(3, 6, 1, 8, 8)
     mask = torch.tensor([[0, 1, 1, 0, 0], [1, 0, 1, 0, 1], [1, 1, 1, 1, 1]], dtype=torch.bool)
@@ -45,7 +48,7 @@ def test_roll_out_is_the_hand_written_loop():
     torch.testing.assert_close(model(x, context=2)[0], hand_written(model, x, context))
 
 
-def test_other_channels_with_a_mask():
+def test_other_channels_with_a_mask() -> None:
     """In the context a frame that is not fed leaves the other channels as they were; afterwards they stand still."""
     model = tiny_model("convlstm", in_channels=2, out_channels=1)
     x = frames(1, 5, 2, 8, 8)
@@ -58,7 +61,7 @@ def test_other_channels_with_a_mask():
     assert predictions[:, -1].equal(own)
 
 
-def test_frames_that_fit_are_not_padded():
+def test_frames_that_fit_are_not_padded() -> None:
     model = tiny_model("ms-motionrnn")
     assert model.pyramid.multiple == 8
     frame = frames(1, 1, 16, 24)
@@ -67,20 +70,20 @@ def test_frames_that_fit_are_not_padded():
     assert model.step(frame)[0].equal(model.head(top))
 
 
-def test_step_is_differentiable():
+def test_step_is_differentiable() -> None:
     model = tiny_model("ms-predrnn")
     x = frames(1, 2, 1, 8, 8).requires_grad_()
     _, state = model.step(x[:, 0])
     model.step(x[:, 1], state)[0].sum().backward()
-    assert x.grad[:, 0].abs().sum() > 0
-    assert x.grad[:, 1].abs().sum() > 0
+    assert gradient(x)[:, 0].abs().sum() > 0
+    assert gradient(x)[:, 1].abs().sum() > 0
 
 
-def test_forecast_takes_no_gradient():
+def test_forecast_takes_no_gradient() -> None:
     assert not tiny_model("convlstm").forecast(frames(1, 2, 1, 8, 8), horizon=1).requires_grad
 
 
-def test_forecasts_leave_nothing_behind():
+def test_forecasts_leave_nothing_behind() -> None:
     model = tiny_model("ms-convlstm")
     x = frames(1, 2, 1, 8, 8)
     with Meter() as meter:
@@ -91,7 +94,7 @@ def test_forecasts_leave_nothing_behind():
     assert meter.alive == 0
 
 
-def test_padding_repeats_the_last_row_and_column():
+def test_padding_repeats_the_last_row_and_column() -> None:
     model = tiny_model("ms-convlstm")
     frame = frames(1, 1, 7, 9)
     rows, columns = torch.arange(8).clamp(max=6), torch.arange(12).clamp(max=8)
@@ -101,7 +104,7 @@ def test_padding_repeats_the_last_row_and_column():
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of torch itself
 @pytest.mark.parametrize("compiled_model", ["ms-predrnn-v2", "ms-motionrnn", "trajgru"])
-def test_compiles_without_a_break(compiled_model):
+def test_compiles_without_a_break(compiled_model: str) -> None:
     model = tiny_model(compiled_model, scales=(1, 2, 1))
     x = frames(1, 3, 1, 8, 8)
     compiled = torch.compile(model.forward, backend="eager", fullgraph=True)
@@ -109,12 +112,12 @@ def test_compiles_without_a_break(compiled_model):
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of torch itself
-def test_is_compiled_once_for_training_and_once_for_forecasts():
+def test_is_compiled_once_for_training_and_once_for_forecasts() -> None:
     model = tiny_model("ms-motionrnn", scales=(1, 2, 1)).double()
     compiled = copy.deepcopy(model)
     graphs = []
 
-    def backend(graph, _):
+    def backend(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
         graphs.append(graph)
         return graph
 
@@ -155,6 +158,6 @@ def test_is_compiled_once_for_training_and_once_for_forecasts():
         (lambda m, x: m.step(x[:, 0, :, :4], m.step(x[:, 0])[1]), "start again with state=None"),
     ],
 )
-def test_what_does_not_fit_is_said(call, message):
+def test_what_does_not_fit_is_said(call: Callable[[msrnn.Forecaster, Tensor], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(tiny_model("ms-convlstm"), frames(2, 5, 1, 8, 8))

@@ -1,19 +1,22 @@
 """What must hold for every model, over the table of models."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import msrnn
-from helpers.models import frames, tiny_model
+from helpers.models import frames, gradient, tiny_model
 from msrnn.analysis.counting import Meter
 from msrnn.nn.cells import CELLS
+from msrnn.nn.cells.base import State
 from msrnn.nn.cells.cmslstm import CMSLSTM
 from msrnn.nn.models import MODELS, PYRAMID
 
 
-def test_names():
+def test_names() -> None:
     names = msrnn.list_models()
     assert names[0] == "cms-lstm"
     assert names[-1] == "ms-trajgru"
@@ -21,26 +24,26 @@ def test_names():
     assert len(names) == 2 * len(CELLS)
 
 
-def test_same_parameters_in_the_pyramid(name):
+def test_same_parameters_in_the_pyramid(name: str) -> None:
     plain = next(other for other, model in MODELS.items() if model.cell is MODELS[name].cell)
     shapes = {key: weight.shape for key, weight in tiny_model(name).state_dict().items()}
     assert shapes == {key: weight.shape for key, weight in tiny_model(plain).state_dict().items()}
 
 
-def test_every_weight_gets_a_gradient(name):
+def test_every_weight_gets_a_gradient(name: str) -> None:
     model = tiny_model(name)
     predictions, auxiliary = model(frames(2, 7, 1, 16, 16), context=4)
     (predictions.square().sum() + auxiliary).backward()
     for key, parameter in model.named_parameters():
         # row by row: a gate that feeds nothing would hide among the others
         assert (
-            parameter.grad.flatten(1).abs().sum(dim=1).gt(0).all()
+            gradient(parameter).flatten(1).abs().sum(dim=1).gt(0).all()
             if parameter.ndim > 1
-            else (parameter.grad.ne(0).all())
+            else (gradient(parameter).ne(0).all())
         ), key
 
 
-def test_samples_do_not_see_each_other(name):
+def test_samples_do_not_see_each_other(name: str) -> None:
     model = tiny_model(name)
     x = frames(2, 4, 1, 16, 16)
     together = model.forecast(x, horizon=2)
@@ -48,7 +51,7 @@ def test_samples_do_not_see_each_other(name):
     torch.testing.assert_close(together, alone)
 
 
-def test_nothing_is_left_between_calls(name):
+def test_nothing_is_left_between_calls(name: str) -> None:
     model = tiny_model(name)
     x = frames(3, 4, 1, 8, 8)
     first = model.forecast(x, horizon=3)
@@ -57,20 +60,20 @@ def test_nothing_is_left_between_calls(name):
 
 
 @pytest.mark.parametrize("size", [(59, 59), (37, 53), (60, 52), (1, 1), (2, 7)])
-def test_any_frame_size(name, size):
+def test_any_frame_size(name: str, size: tuple[int, int]) -> None:
     forecast = tiny_model(name).forecast(frames(1, 2, 1, *size), horizon=2)
     assert forecast.shape == (1, 2, 1, *size)
     assert forecast.isfinite().all()
 
 
-def test_one_network_for_all_sizes(name):
+def test_one_network_for_all_sizes(name: str) -> None:
     model = tiny_model(name)
     predictions, auxiliary = model(frames(1, 4, 1, 32, 32), context=2)
     (predictions.sum() + auxiliary).backward()
     assert model.forecast(frames(1, 2, 1, 48, 64), horizon=1).shape == (1, 1, 1, 48, 64)
 
 
-def test_output_moves_with_input(name):
+def test_output_moves_with_input(name: str) -> None:
     """Shift the input, the interior of the output shifts: space and channels are never mixed up."""
     model = tiny_model(name, scales=(1, 2) if name.startswith("ms-") else (1, 1))
     for cell in model.pyramid.cells:
@@ -84,7 +87,7 @@ def test_output_moves_with_input(name):
     assert not moved[inside].allclose(model.forecast(x, horizon=1)[inside], atol=1e-4)
 
 
-def test_step_equals_forecast(name):
+def test_step_equals_forecast(name: str) -> None:
     model = tiny_model(name)
     x = frames(2, 3, 1, 13, 10)
     state = None
@@ -97,7 +100,7 @@ def test_step_equals_forecast(name):
     assert torch.stack(stepped, dim=1).equal(model.forecast(x, horizon=3))
 
 
-def test_forecast_equals_forward(name):
+def test_forecast_equals_forward(name: str) -> None:
     """Frames after the context are never read: NaN there changes nothing, forward or backward."""
     model = tiny_model(name)
     x = frames(2, 6, 1, 8, 12)
@@ -110,10 +113,10 @@ def test_forecast_equals_forward(name):
     masked, auxiliary = model(x, context=3, truth_mask=mask)
     assert masked.equal(predictions)
     (masked.sum() + auxiliary).backward()
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    assert all(gradient(parameter).isfinite().all() for parameter in model.parameters())
 
 
-def test_memory_modes_agree(name):
+def test_memory_modes_agree(name: str) -> None:
     model = tiny_model(name)
     x = frames(1, 7, 1, 8, 8)
     keys = model.state_dict().keys()
@@ -123,13 +126,13 @@ def test_memory_modes_agree(name):
         model.zero_grad()
         predictions, auxiliary = model(x, context=3)
         (predictions.square().sum() + auxiliary).backward()
-        results.append([predictions.detach(), *(parameter.grad.clone() for parameter in model.parameters())])
+        results.append([predictions.detach(), *(gradient(parameter).clone() for parameter in model.parameters())])
         assert model.state_dict().keys() == keys
     for other in results[1:]:
         torch.testing.assert_close(other, results[0], rtol=1e-5, atol=1e-6)
 
 
-def test_recomputing_holds_less(name):
+def test_recomputing_holds_less(name: str) -> None:
     """Bytes that the forward pass leaves behind for the backward pass: `sqrt` < `step` < `keep`."""
     model = tiny_model(name)
     held = {}
@@ -142,7 +145,7 @@ def test_recomputing_holds_less(name):
     assert held["sqrt"] < held["step"] < held["keep"]
 
 
-def test_double_and_bfloat16(name):
+def test_double_and_bfloat16(name: str) -> None:
     model = tiny_model(name)
     x = frames(1, 3, 1, 16, 16)
     expected = model.forecast(x, horizon=2)
@@ -153,13 +156,13 @@ def test_double_and_bfloat16(name):
     loss.backward()
     assert half.dtype == torch.float32
     assert (half - expected).abs().max() < 0.5 * expected.std()
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    assert all(gradient(parameter).isfinite().all() for parameter in model.parameters())
     double = model.double().forecast(x.double(), horizon=2)
     assert double.dtype == torch.float64
     torch.testing.assert_close(double, expected.double(), rtol=1e-4, atol=1e-4)
 
 
-def test_other_channels_keep_their_last_context_value(name):
+def test_other_channels_keep_their_last_context_value(name: str) -> None:
     model = tiny_model(name, in_channels=3, out_channels=2)
     x = frames(2, 5, 3, 8, 8)
     forecast = model.forecast(x[:, :2], horizon=2)
@@ -172,7 +175,7 @@ def test_other_channels_keep_their_last_context_value(name):
     assert predictions.isfinite().all()
 
 
-def test_meta_device_and_copies(name):
+def test_meta_device_and_copies(name: str) -> None:
     """A cost can be computed without memory; a model can be copied."""
     model = tiny_model(name)
     copy.deepcopy(model).to("meta").forecast(torch.empty(1, 2, 1, 9, 9, device="meta"), horizon=1)
@@ -180,7 +183,7 @@ def test_meta_device_and_copies(name):
     assert copy.deepcopy(model).forecast(x, 1).equal(model.forecast(x, 1))
 
 
-def test_auxiliary_loss(name):
+def test_auxiliary_loss(name: str) -> None:
     model = tiny_model(name)
     _, auxiliary = model(frames(2, 4, 1, 8, 8), context=2)
     assert auxiliary.shape == ()
@@ -189,16 +192,16 @@ def test_auxiliary_loss(name):
 
 @pytest.mark.parametrize("scales", [(1,), (1, 2), (1, 2, 1), (2, 2, 1), (1, 2, 4, 8, 8, 4, 2, 1), (1, 2, 2, 2, 1)])
 @pytest.mark.parametrize("skips", ["none", "mirror", "unet3+", "full"])
-def test_any_pyramid(scales, skips):
+def test_any_pyramid(scales: tuple[int, ...], skips: str) -> None:
     for cell in CELLS:
         model = tiny_model(cell, scales=scales, skips=skips, hidden_channels=4)
         predictions, auxiliary = model(frames(1, 4, 1, 9, 8), context=2)
         (predictions.square().sum() + auxiliary).backward()
         assert predictions.shape == (1, 3, 1, 9, 8)
-        assert all(parameter.grad.ne(0).any() for parameter in model.parameters())
+        assert all(gradient(parameter).ne(0).any() for parameter in model.parameters())
 
 
-def test_a_plain_stack_is_the_pyramid_with_every_scale_1():
+def test_a_plain_stack_is_the_pyramid_with_every_scale_1() -> None:
     plain, pyramid = tiny_model("predrnn"), tiny_model("ms-predrnn", scales=(1,) * 6)
     x = frames(1, 3, 1, 8, 8)
     assert plain.forecast(x, 2).equal(pyramid.forecast(x, 2))
@@ -215,13 +218,13 @@ class Average(msrnn.Cell):
         self.mix = self.conv(2, 1)
         self.speed = speed
 
-    def forward(self, x, state):
+    def forward(self, x: Tensor, state: State) -> msrnn.Step:
         (h,) = state
         h = h + self.speed * torch.tanh(self.mix(torch.cat((x, h), dim=1)))
         return msrnn.Step(h, (h,))
 
 
-def test_a_cell_of_ones_own():
+def test_a_cell_of_ones_own() -> None:
     model = msrnn.create_model(Average, scales=PYRAMID, hidden_channels=4, speed=0.1)
     assert model.pyramid.sources == [[], [], [], [], [1], [0]]
     assert model.forecast(frames(1, 2, 1, 10, 10), horizon=3).shape == (1, 3, 1, 10, 10)
@@ -232,11 +235,11 @@ def test_a_cell_of_ones_own():
 class Dropping(Average):
     """Random inside: recomputation has to draw the same again."""
 
-    def forward(self, x, state):
+    def forward(self, x: Tensor, state: State) -> msrnn.Step:
         return super().forward(torch.nn.functional.dropout(x, 0.5), state)
 
 
-def test_recomputation_draws_the_same():
+def test_recomputation_draws_the_same() -> None:
     x = frames(1, 5, 1, 8, 8)
     gradients = []
     for mode in ("keep", "step", "sqrt"):
@@ -252,24 +255,24 @@ class Lacking(msrnn.Cell):
     states = 1
 
 
-def test_a_cell_needs_a_forward():
+def test_a_cell_needs_a_forward() -> None:
     with pytest.raises(TypeError, match=r"Lacking.*forward"):
         msrnn.create_model(Lacking)
 
 
 class Untyped(Average):
-    def forward(self, x, state):
-        return tuple(super().forward(x, state))
+    def forward(self, x: Tensor, state: State) -> msrnn.Step:
+        return tuple(super().forward(x, state))  # type: ignore[return-value]
 
 
 class Forgetful(Average):
     climbs = True
 
-    def forward(self, x, state, m):
+    def forward(self, x: Tensor, state: State, m: Tensor | None = None) -> msrnn.Step:
         return super().forward(x, state)
 
 
-def test_a_cell_has_to_return_what_it_declares():
+def test_a_cell_has_to_return_what_it_declares() -> None:
     x = frames(1, 2, 1, 8, 8)
     with pytest.raises(TypeError, match=r"Untyped\.forward must return a msrnn\.Step, got tuple"):
         msrnn.create_model(Untyped, hidden_channels=4).forecast(x, horizon=1)
@@ -281,7 +284,7 @@ class Below(Average):
     previous = "below"
 
 
-def test_layer_0_has_no_layer_below():
+def test_layer_0_has_no_layer_below() -> None:
     with pytest.raises(ValueError, match="None in layer 0"):
         msrnn.create_model(Below)
 
@@ -309,11 +312,11 @@ def test_layer_0_has_no_layer_below():
         ({"name": "convlstm", "hidden_channels": "a"}, "hidden_channels must be a whole number, got 'a'"),
     ],
 )
-def test_what_is_not_possible_is_said(arguments, message):
+def test_what_is_not_possible_is_said(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         msrnn.create_model(**arguments)
 
 
-def test_what_is_no_model():
+def test_what_is_no_model() -> None:
     with pytest.raises(TypeError, match=r"subclass of msrnn\.Cell"):
-        msrnn.create_model(torch.nn.Conv2d)
+        msrnn.create_model(torch.nn.Conv2d)  # type: ignore[arg-type]

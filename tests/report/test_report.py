@@ -5,6 +5,8 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,10 +30,11 @@ from msrnn.runs.directory import RunDirectory
 from msrnn.runs.predictor import Predictor
 from msrnn.scores import SCORES, Score, ScoreInfo
 from msrnn.scores.results import Evaluation
+from msrnn.scores.table import TablePlace
 from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings
 
 
-def make_run(path, data, context=3, horizon=2, seed=0):
+def make_run(path: Path, data: DataSettings, context: int = 3, horizon: int = 2, seed: int = 0) -> Predictor:
     """A run directory of a model that nobody trained."""
     settings = RunSettings(ModelSettings("ms-convlstm", hidden_channels=4), data, context=context, horizon=horizon)
     opened = open_data(data, context, horizon, 0)
@@ -46,12 +49,12 @@ def make_run(path, data, context=3, horizon=2, seed=0):
     return Predictor(model, settings, opened.field)
 
 
-def digits(**settings):
+def digits(**settings: Any) -> DataSettings:
     return DataSettings(digits=DigitsSettings(size=(16, 16), digit_size=8, number=1), test_samples=9, **settings)
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     for seed, name in enumerate(("one", "other")):
         make_run(folder / name, digits(), seed=seed)
@@ -59,7 +62,7 @@ def runs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def radar(tmp_path_factory):
+def radar(tmp_path_factory: pytest.TempPathFactory) -> DataSettings:
     folder = tmp_path_factory.mktemp("radar")
     values = np.zeros((40, 24, 28))
     for t in range(40):
@@ -70,13 +73,13 @@ def radar(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(runs, tmp_path_factory):
+def page(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     main(["report", str(runs / "one"), str(runs / "other"), f"--output={path}", "--sequences=6", "--device=cpu"])
     return path
 
 
-def test_the_page_stands_alone(page):
+def test_the_page_stands_alone(page: Path) -> None:
     text = page.read_text()
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", text.replace("xlink:", ""))
     assert "url(http" not in text
@@ -87,7 +90,7 @@ def test_the_page_stands_alone(page):
         assert text.count(f'<span class="rank {rank}">') == 2
 
 
-def test_the_page_says_what_the_scores_say(page, runs):
+def test_the_page_says_what_the_scores_say(page: Path, runs: Path) -> None:
     text = page.read_text()
     one, other = (Evaluation.load(runs / name / "scores") for name in ("one", "other"))
     assert one.protocol["fingerprint"] == other.protocol["fingerprint"]
@@ -105,7 +108,7 @@ def test_the_page_says_what_the_scores_say(page, runs):
     assert "learning_rate: 0.0003" in text
 
 
-def test_stored_scores_are_used_while_the_weights_are_the_same(runs, tmp_path):
+def test_stored_scores_are_used_while_the_weights_are_the_same(runs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(runs / "one", folder)
     main(["report", str(folder), "--device=cpu"])
@@ -121,7 +124,7 @@ def test_stored_scores_are_used_while_the_weights_are_the_same(runs, tmp_path):
     assert "these were read" not in (folder / "report.html").read_text()
 
 
-def test_scores_of_sequences_that_have_changed_are_not_used(tmp_path):
+def test_scores_of_sequences_that_have_changed_are_not_used(tmp_path: Path) -> None:
     values = frames(40, 1, 1, 12, 12)[:, 0, 0].numpy()
     np.save(tmp_path / "all.npy", values)
     make_run(tmp_path / "run", DataSettings(str(tmp_path / "all.npy"), shares=(0.5, 0.2, 0.3)))
@@ -139,7 +142,7 @@ def test_scores_of_sequences_that_have_changed_are_not_used(tmp_path):
     assert "data-value" in (tmp_path / "report.html").read_text()
 
 
-def test_names_that_are_no_plain_words(tmp_path):
+def test_names_that_are_no_plain_words(tmp_path: Path) -> None:
     for name in ("a$b$<i>'", "_x", "truth", "persistence"):
         make_run(tmp_path / name, digits())
     write_report(sorted(tmp_path.iterdir()), tmp_path / "report.html", sequences=1, device="cpu")
@@ -149,7 +152,7 @@ def test_names_that_are_no_plain_words(tmp_path):
     assert len(re.findall(r'<th scope="row">(?:<i[^>]*></i>)?persistence</th>', text)) == 1
 
 
-def test_a_run_whose_forecasts_are_not_finite(runs, tmp_path):
+def test_a_run_whose_forecasts_are_not_finite(runs: Path, tmp_path: Path) -> None:
     make_run(tmp_path / "broken", digits())
     weights = RunDirectory(tmp_path / "broken").weights()
     save_file(
@@ -161,7 +164,9 @@ def test_a_run_whose_forecasts_are_not_finite(runs, tmp_path):
     assert "broken: a forecast of model is not finite: train it with a lower learning_rate." in notes
 
 
-def test_what_cannot_be_compared_is_said(runs, radar, tmp_path, capsys):
+def test_what_cannot_be_compared_is_said(
+    runs: Path, radar: DataSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_run(tmp_path / "longer", digits(), horizon=4)
     make_run(tmp_path / "rain", radar)
     make_run(tmp_path / "untrained", digits())
@@ -185,7 +190,7 @@ def test_what_cannot_be_compared_is_said(runs, radar, tmp_path, capsys):
     assert text.count('<th scope="row">persistence</th>') == 3  # one for each that stands alone
 
 
-def test_rain_has_radar_colours_and_a_legend(radar, tmp_path):
+def test_rain_has_radar_colours_and_a_legend(radar: DataSettings, tmp_path: Path) -> None:
     make_run(tmp_path / "rain", radar)
     write_report([tmp_path / "rain"], tmp_path / "report.html", sequences=3, device="cpu")
     text = (tmp_path / "report.html").read_text()
@@ -199,7 +204,7 @@ def test_rain_has_radar_colours_and_a_legend(radar, tmp_path):
     assert f"aspect-ratio: 28 / {24 - 4}" in text  # what is never known is not shown
 
 
-def test_a_dry_test_split_shows_no_sequence_and_says_why(tmp_path):
+def test_a_dry_test_split_shows_no_sequence_and_says_why(tmp_path: Path) -> None:
     values = np.zeros((40, 12, 12), np.float32)
     values[:15, 3:6, 3:6] = 5
     np.save(tmp_path / "dry.npy", values)
@@ -213,7 +218,7 @@ def test_a_dry_test_split_shows_no_sequence_and_says_why(tmp_path):
     assert "<article" not in (tmp_path / "report.html").read_text()
 
 
-def test_a_report_of_large_frames_fits(tmp_path, monkeypatch):
+def test_a_report_of_large_frames_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("msrnn.report.page.LARGEST_BYTES", 1_500_000)
     np.save(tmp_path / "large.npy", frames(30, 1, 1, 400, 500)[:, 0, 0].numpy())
     make_run(tmp_path / "run", DataSettings(str(tmp_path / "large.npy"), shares=(0.4, 0.3, 0.3), guard=0))
@@ -221,7 +226,7 @@ def test_a_report_of_large_frames_fits(tmp_path, monkeypatch):
     assert (tmp_path / "report.html").stat().st_size <= 1_500_000
 
 
-def test_bad_usage(runs, tmp_path, capsys):
+def test_bad_usage(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is no run directory" in refused(capsys, "report", tmp_path)
     assert "a report is called something.html" in refused(capsys, "report", runs / "one", "--output=report.pdf")
     assert "--sequences 0: at least 1" in refused(capsys, "report", runs / "one", "--sequences=0")
@@ -231,7 +236,7 @@ def test_bad_usage(runs, tmp_path, capsys):
     assert "no run can be scored: run: " in refused(capsys, "report", tmp_path / "run")
 
 
-def test_best_median_and_worst():
+def test_best_median_and_worst() -> None:
     protocol = {"ranked_by": ["mse", None, None]}
     sequences = [("", value) for value in (0.5, 0.1, np.nan, 0.9, 0.3, 0.7, 0.2)]
     evaluation = Evaluation(protocol, [], [], sequences=sequences)
@@ -242,7 +247,7 @@ def test_best_median_and_worst():
     assert [number for _, number in choose(evaluation, 20)] == [3, 5, 0, 4, 6, 1]
 
 
-def test_colours():
+def test_colours() -> None:
     rates = np.array([[0, 0.09, 0.1, 0.5, 100, 400, np.nan]])
     expected = [(*RAIN.colours[place],) for place in (0, 0, 1, 2, 10, 10)] + [MISSING]
     assert RAIN.colour(rates)[0].tolist() == [list(colour) for colour in expected]
@@ -257,7 +262,7 @@ def test_colours():
         assert len(scale.colours) == len(scale.bounds) + 1
 
 
-def test_figures_for_a_notebook(runs, tmp_path, page):
+def test_figures_for_a_notebook(runs: Path, tmp_path: Path, page: Path) -> None:
     evaluations = {name: Evaluation.load(runs / name / "scores") for name in ("one", "other")}
     figure = plot_scores(evaluations, "mse")
     assert isinstance(figure, Figure)
@@ -265,7 +270,7 @@ def test_figures_for_a_notebook(runs, tmp_path, page):
     lines = {line.get_label(): line for line in axes.lines}
     assert lines.keys() == {"one", "other", "persistence", "best constant image"}
     expected = [evaluations["other"].value("model", "mse", lead) for lead in (1, 2)]
-    np.testing.assert_allclose(lines["other"].get_ydata(), expected)
+    np.testing.assert_allclose(np.asarray(lines["other"].get_ydata()), expected)
     with pytest.raises(ValueError, match="one has no score"):
         plot_scores(evaluations, Score("csi", 0.5))
     training = plot_training({"one": [{"step": 1, "train/loss": 2.0}, {"step": 1, "validation/mse": 0.5}]})
@@ -280,7 +285,7 @@ def test_figures_for_a_notebook(runs, tmp_path, page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
-def test_in_a_browser(page, width):
+def test_in_a_browser(page: Path, width: int) -> None:
     """No errors, the slider changes the picture, play plays, a click on a heading sorts."""
     from selenium import webdriver
     from selenium.webdriver.common.by import By
@@ -311,15 +316,15 @@ def test_in_a_browser(page, width):
         play = article.find_element(By.CLASS_NAME, "play")
         browser.execute_script("arguments[0].click()", play)
         assert (play.text, said.text) == ("Pause", "given -2")  # from the start again
-        assert play.get_attribute("aria-label").startswith("Pause")
+        assert str(play.get_attribute("aria-label")).startswith("Pause")
         browser.execute_script("arguments[0].click()", play)
         assert play.text == "Play"
         table = browser.find_element(By.CSS_SELECTOR, "table.sortable")
         heading = next(h for h in table.find_elements(By.CSS_SELECTOR, "th button") if h.text == "mse")
 
-        def column():
+        def column() -> list[float]:
             return [
-                float(cell.get_attribute("data-value"))
+                float(str(cell.get_attribute("data-value")))
                 for cell in table.find_elements(By.CSS_SELECTOR, "td:nth-child(2)")
             ]
 
@@ -333,8 +338,8 @@ def test_in_a_browser(page, width):
         browser.quit()
 
 
-def test_a_score_is_one_class_and_one_row(tmp_path, monkeypatch):
-    shown = ("text", "report", "figures")
+def test_a_score_is_one_class_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: tuple[TablePlace, ...] = ("text", "report", "figures")
     monkeypatch.setitem(SCORES, "worst", ScoreInfo(WorstError, best=0.0, higher_is_better=False, shown=shown))
     make_run(tmp_path / "run", digits())
     write_report([tmp_path / "run"], tmp_path / "report.html", sequences=1, device="cpu")

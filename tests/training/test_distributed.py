@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,18 +20,18 @@ from msrnn.training.processes import Processes, find_processes
 pytestmark = pytest.mark.slow
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 SAME = 1e-6
-OPTIONS = {"steps": 20, "data.validation-samples": 5, "model": "ms-predrnn-v2"}
+OPTIONS: dict[str, Any] = {"steps": 20, "data.validation-samples": 5, "model": "ms-predrnn-v2"}
 """Reverse-scheduled sampling, a loss term of the model's own, and validation sequences that two cannot halve."""
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "alone"
     finish(start(arguments(run, **OPTIONS)))
     return run
 
 
-def test_two_processes_are_one(alone, tmp_path):
+def test_two_processes_are_one(alone: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     said = finish(start(arguments(run, **OPTIONS, devices=2)))
     assert_same(run, alone, SAME)
@@ -37,7 +39,7 @@ def test_two_processes_are_one(alone, tmp_path):
     assert said.count("validation mse") == 2
 
 
-def test_two_processes_are_one_to_the_last_digits(tmp_path):
+def test_two_processes_are_one_to_the_last_digits(tmp_path: Path) -> None:
     """In float64, where what rounding differs by does not grow to 1e-6; in parts, and with workers."""
     one, two = tmp_path / "one", tmp_path / "two"
     finish(start(arguments(one, **OPTIONS, precision=64)))
@@ -45,13 +47,13 @@ def test_two_processes_are_one_to_the_last_digits(tmp_path):
     assert_same(one, two, 1e-10)
 
 
-def test_torchrun_says_how_many(alone, tmp_path):
+def test_torchrun_says_how_many(alone: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     finish(start(arguments(run, **OPTIONS), prefix=(*TORCHRUN, "--nproc-per-node=2", "--no-python")))
     assert_same(run, alone, SAME)
 
 
-def slurm(tasks: int, **more: str) -> dict[str, str]:
+def slurm(tasks: int, **more: str) -> dict[str, Any]:
     """What srun tells the tasks of a job on this machine."""
     return {
         "SLURM_JOB_ID": "4242",
@@ -64,7 +66,7 @@ def slurm(tasks: int, **more: str) -> dict[str, str]:
     } | more
 
 
-def test_slurm_says_how_many(alone, tmp_path):
+def test_slurm_says_how_many(alone: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     tasks = [
         start(arguments(run, **OPTIONS), **slurm(2, SLURM_PROCID=str(number), SLURM_LOCALID=str(number)))
@@ -75,7 +77,7 @@ def test_slurm_says_how_many(alone, tmp_path):
     assert sum(text.count("trained; next") for text in said) == 1
 
 
-def test_slurm_must_know_how_many_on_each_node(monkeypatch):
+def test_slurm_must_know_how_many_on_each_node(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = RunSettings(ModelSettings("ms-convlstm"), DataSettings(), batch_size=8)
     for name, value in (slurm(4) | {"SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "2"}).items():
         monkeypatch.setenv(name, value)
@@ -89,7 +91,7 @@ def test_slurm_must_know_how_many_on_each_node(monkeypatch):
 
 
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
-def test_another_number_of_processes_resumes(alone, tmp_path, first, then):
+def test_another_number_of_processes_resumes(alone: Path, tmp_path: Path, first: int, then: int) -> None:
     run = tmp_path / "run"
     process = start(arguments(run, **OPTIONS, devices=first), INTERRUPTIBLE, STOP_IN="13")
     said, _ = process.communicate(timeout=120)
@@ -101,11 +103,11 @@ def test_another_number_of_processes_resumes(alone, tmp_path, first, then):
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
-def test_the_death_of_one_ends_the_other(tmp_path, which):
+def test_the_death_of_one_ends_the_other(tmp_path: Path, which: str) -> None:
     run = tmp_path / "run"
     process = start(arguments(run, 20000, devices=2))
     while not (run / "metrics.jsonl").exists():
-        assert process.poll() is None, process.stdout.read()
+        assert process.poll() is None, process.communicate()[0]
         time.sleep(0.05)
     told = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True)
     (other,) = map(int, told.stdout.split())
@@ -118,7 +120,7 @@ def test_the_death_of_one_ends_the_other(tmp_path, which):
         time.sleep(0.2)
 
 
-def test_two_machines(alone, tmp_path):
+def test_two_machines(alone: Path, tmp_path: Path) -> None:
     """Two network namespaces with a cable between them, and a torchrun in each."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("network namespaces need root and iproute2")
@@ -134,9 +136,9 @@ def test_two_machines(alone, tmp_path):
                 ip("-n", host, "link", "set", device, "up")
         processes = []
         for number, host in enumerate(hosts):
-            prefix = ("ip", "netns", "exec", host, *TORCHRUN, "--nnodes=2", "--nproc-per-node=1")
+            prefix: tuple[str, ...] = ("ip", "netns", "exec", host, *TORCHRUN, "--nnodes=2", "--nproc-per-node=1")
             prefix += (f"--node-rank={number}", "--master-addr=10.77.0.1", "--master-port=29400", "--no-python")
-            variables = {"GLOO_SOCKET_IFNAME": f"msrnn{number}"}
+            variables: dict[str, Any] = {"GLOO_SOCKET_IFNAME": f"msrnn{number}"}
             processes.append(start(arguments(run, **OPTIONS), prefix=prefix, **variables))
         for process in processes:
             finish(process)
@@ -147,5 +149,5 @@ def test_two_machines(alone, tmp_path):
     assert_same(run, alone, SAME)
 
 
-def ip(*arguments):
+def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True)

@@ -43,13 +43,13 @@ def assert_flat(resident: list[int], files: list[int]) -> None:
     assert np.median(files[-quarter:]) <= np.median(files[quarter : 2 * quarter]), files  # some are open for a moment
 
 
-def test_forecasts():
+def test_forecasts() -> None:
     done = subprocess.run([sys.executable, "-c", FORECASTS], capture_output=True, text=True, check=True)
     resident, files = zip(*(map(int, line.split()) for line in done.stdout.splitlines()), strict=True)
     assert_flat(list(resident), list(files))
 
 
-def test_training(tmp_path):
+def test_training(tmp_path: Path) -> None:
     """2,200 optimiser steps, with a checkpoint every 200."""
     options = {"epochs": 11, "data.epoch-samples": 800, "workers": 1}
     process = start(arguments(tmp_path / "run", **options))

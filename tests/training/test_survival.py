@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.slow
 KILLS = 22
 
 
-def test_killed_at_random_moments(tmp_path):
+def test_killed_at_random_moments(tmp_path: Path) -> None:
     """Early ones hit a run that is being made; later ones steps, validations and the writing of checkpoints."""
     whole, run = tmp_path / "whole", tmp_path / "run"
     steps = 2000
@@ -30,7 +31,7 @@ def test_killed_at_random_moments(tmp_path):
         else:
             time.sleep(draw.uniform(0.2, 8))
         process.poll()
-        assert process.returncode is None, process.stdout.read()
+        assert process.returncode is None, process.communicate()[0]
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         kills += 1
@@ -45,7 +46,7 @@ def test_killed_at_random_moments(tmp_path):
     assert not list(run.rglob(".*"))
 
 
-def _wait_for_a_step(process, run, last):
+def _wait_for_a_step(process: subprocess.Popen[str], run: Path, last: int) -> None:
     """Until there is a checkpoint of a later step."""
     path = run / "checkpoints" / "last.ckpt"
     seen = path.stat().st_mtime_ns if path.exists() else 0
@@ -57,7 +58,7 @@ def _wait_for_a_step(process, run, last):
 
 @pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_told_to_stop(tmp_path, told, code, workers):
+def test_told_to_stop(tmp_path: Path, told: signal.Signals, code: int, workers: int) -> None:
     """The whole process group is told, as a terminal and a scheduler do."""
     whole, run = tmp_path / "whole", tmp_path / "run"
     finish(start(arguments(whole, 400)))
@@ -75,13 +76,14 @@ def test_told_to_stop(tmp_path, told, code, workers):
     assert_same(run, whole)
 
 
-def test_workers_end_with_the_training(tmp_path):
+def test_workers_end_with_the_training(tmp_path: Path) -> None:
     process = start(arguments(tmp_path / "run", 4000, workers=2))
     while not (tmp_path / "run" / "metrics.jsonl").exists():
         time.sleep(0.05)
     children = _children(process.pid)
     assert len(children) >= 2
     process.kill()
+    assert process.stdout is not None
     process.stdout.close()
     process.wait()
     deadline = time.monotonic() + 30
@@ -90,12 +92,12 @@ def test_workers_end_with_the_training(tmp_path):
         time.sleep(0.2)
 
 
-def _children(pid):
+def _children(pid: int) -> list[int]:
     told = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
     return [int(line) for line in told.stdout.split()]
 
 
-def test_a_full_disk(tmp_path):
+def test_a_full_disk(tmp_path: Path) -> None:
     """What was saved before stays; with room again, the run goes on to the same end."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a small file system")

@@ -3,14 +3,18 @@ import os
 import re
 import signal
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from torch import Tensor
 
 import msrnn
+from helpers.models import gradient, head_bias
 from msrnn.data import open_data
 from msrnn.data.loading import Process, TrainingBatches, training_loader
 from msrnn.errors import SettingsError, StoppedError
@@ -21,32 +25,42 @@ from msrnn.training.train import train
 
 STEPS = 6
 
+Batch = tuple[Tensor, Tensor]
+Function = TypeVar("Function")
 
-def small(**options) -> RunSettings:
+
+def small(**options: Any) -> RunSettings:
     """Two validations, three steps each, on 16x16 frames."""
     digits = {"size": (16, 16), "digit_size": 8} | options.pop("digits", {})
     data = {"digits": DigitsSettings(**digits), "epoch_samples": 12, "validation_samples": 3, "test_samples": 5}
     model = {"name": "ms-convlstm", "hidden_channels": 4} | options.pop("model", {})
-    settings = {"context": 2, "horizon": 2, "epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "device": "cpu"}
+    settings: dict[str, Any] = {
+        "context": 2,
+        "horizon": 2,
+        "epochs": 2,
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+        "device": "cpu",
+    }
     return RunSettings(
-        model=ModelSettings(**model), data=DataSettings(**data | options.pop("data", {})), **settings | options
+        model=ModelSettings(**model), data=DataSettings(**data | options.pop("data", {})), **(settings | options)
     )
 
 
-def weights(directory):
+def weights(directory: RunDirectory) -> dict[str, torch.Tensor]:
     return load_file(directory.weights_file)
 
 
-def metrics(directory):
+def metrics(directory: RunDirectory) -> list[dict[str, Any]]:
     return [json.loads(line) for line in directory.metrics_file.read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     return train(small(), tmp_path_factory.mktemp("runs") / "first")
 
 
-def test_what_a_run_leaves(finished):
+def test_what_a_run_leaves(finished: RunDirectory) -> None:
     names = {path.name for path in finished.path.iterdir()}
     assert names == {
         "settings.yaml",
@@ -71,25 +85,25 @@ def test_what_a_run_leaves(finished):
     assert 0 <= training[0]["train/truth"] < 1
 
 
-def test_nothing_is_written_elsewhere(tmp_path, monkeypatch):
+def test_nothing_is_written_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     train(small(), tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_checkpoints_are_read_without_pickled_code(finished):
+def test_checkpoints_are_read_without_pickled_code(finished: RunDirectory) -> None:
     checkpoint = torch.load(finished.last_checkpoint, weights_only=True)
     assert checkpoint["global_step"] == 6
 
 
-def test_training_is_a_function_of_the_seed(finished, tmp_path):
+def test_training_is_a_function_of_the_seed(finished: RunDirectory, tmp_path: Path) -> None:
     again = train(small(), tmp_path / "again")
     torch.testing.assert_close(weights(again), weights(finished), rtol=0, atol=0)
     other = train(small(seed=1), tmp_path / "other")
     assert not weights(other)["embed.weight"].equal(weights(finished)["embed.weight"])
 
 
-def test_accumulation_and_workers_change_nothing(finished, tmp_path):
+def test_accumulation_and_workers_change_nothing(finished: RunDirectory, tmp_path: Path) -> None:
     parts = train(small(accumulate=2, workers=1), tmp_path / "parts")
     torch.testing.assert_close(weights(parts), weights(finished), rtol=1e-4, atol=1e-5)
 
@@ -98,11 +112,11 @@ class StopError(Exception):
     pass
 
 
-def stopped_at(step, monkeypatch, path):
+def stopped_at(step: int, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     """A run that dies before that optimiser step."""
     original = Training.training_step
 
-    def stop(self, batch, number):
+    def stop(self: Training, batch: Batch, number: int) -> Tensor:
         if self.global_step == step:
             raise StopError
         return original(self, batch, number)
@@ -114,7 +128,9 @@ def stopped_at(step, monkeypatch, path):
 
 
 @pytest.mark.parametrize(("step", "seconds"), [(4, 600), (5, 0), (2, 600)])
-def test_interrupted_equals_uninterrupted(finished, tmp_path, monkeypatch, step, seconds):
+def test_interrupted_equals_uninterrupted(
+    finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, seconds: int
+) -> None:
     """Stopped after a validation, between validations, and before there is any checkpoint."""
     monkeypatch.setattr("msrnn.training.callbacks.CHECKPOINT_SECONDS", seconds)
     stopped_at(step, monkeypatch, tmp_path / "run")
@@ -128,7 +144,7 @@ def test_interrupted_equals_uninterrupted(finished, tmp_path, monkeypatch, step,
     assert metrics(resumed) == metrics(finished)
 
 
-def test_resume_in_another_memory_mode(finished, tmp_path, monkeypatch):
+def test_resume_in_another_memory_mode(finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It computes the same."""
     stopped_at(4, monkeypatch, tmp_path / "run")
     resumed = train(small(model={"memory": "sqrt"}), tmp_path / "run", resume=True)
@@ -137,11 +153,13 @@ def test_resume_in_another_memory_mode(finished, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("step", [3, 6])
-def test_told_to_stop_where_a_validation_is_due(finished, tmp_path, monkeypatch, step):
+def test_told_to_stop_where_a_validation_is_due(
+    finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
     """It comes first; after the last there is nothing to go on with."""
     original = Training.training_step
 
-    def told(self, batch, number):
+    def told(self: Training, batch: Batch, number: int) -> Tensor:
         if self.global_step + 1 == step:
             os.kill(os.getpid(), signal.SIGTERM)
         return original(self, batch, number)
@@ -160,7 +178,9 @@ def test_told_to_stop_where_a_validation_is_due(finished, tmp_path, monkeypatch,
     assert resumed.progress().ended
 
 
-def test_forecasts_that_are_not_finite_validate_as_infinitely_bad(tmp_path, capsys, monkeypatch):
+def test_forecasts_that_are_not_finite_validate_as_infinitely_bad(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Clipped, or taken as missing, they would have scores like others."""
     monkeypatch.setattr("msrnn.nn.forecaster.Forecaster.forecast", lambda self, x, horizon: x[:, :horizon] * np.nan)
     line = metrics(train(small(), tmp_path / "run"))[-1]
@@ -169,7 +189,7 @@ def test_forecasts_that_are_not_finite_validate_as_infinitely_bad(tmp_path, caps
     assert not (tmp_path / "run" / "weights.safetensors").exists()
 
 
-def test_two_do_not_train_the_same_run(finished):
+def test_two_do_not_train_the_same_run(finished: RunDirectory) -> None:
     before = finished.weights_file.stat().st_mtime_ns
     with finished.being_trained(), pytest.raises(SettingsError, match="is being trained by another process"):
         train(small(), finished.path, resume=True)
@@ -177,7 +197,7 @@ def test_two_do_not_train_the_same_run(finished):
     train(small(), finished.path, resume=True)
 
 
-def test_resume_changes_nothing_that_matters(finished):
+def test_resume_changes_nothing_that_matters(finished: RunDirectory) -> None:
     for options in ({"epochs": 3}, {"patience": 2}, {"accumulate": 2}, {"digits": {"number": 1}}):
         with pytest.raises(
             SettingsError,
@@ -187,7 +207,7 @@ def test_resume_changes_nothing_that_matters(finished):
     assert finished.settings() == small()
 
 
-def test_resume_begins_a_run_that_is_not_there(finished, tmp_path):
+def test_resume_begins_a_run_that_is_not_there(finished: RunDirectory, tmp_path: Path) -> None:
     """Also one that was killed while it was being made; what that has left is gone after the next start."""
     run = tmp_path / "run"
     run.mkdir()
@@ -199,10 +219,12 @@ def test_resume_begins_a_run_that_is_not_there(finished, tmp_path):
     assert not list(run.rglob(".*"))
 
 
-def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path, capsys, monkeypatch):
+def test_steps_that_are_not_finite_are_skipped_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     original = Training.training_step
 
-    def infinite(self, batch, number):
+    def infinite(self: Training, batch: Batch, number: int) -> Tensor:
         loss = original(self, batch, number)
         return loss * torch.inf if self.global_step in (1, 2) else loss
 
@@ -217,7 +239,7 @@ def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path, capsys, mon
     assert np.isfinite(line["train/loss"])
 
 
-def test_early_stopping_is_resumed(tmp_path):
+def test_early_stopping_is_resumed(tmp_path: Path) -> None:
     """Killed right after the checkpoint of the validation that ended it."""
     settings = small(epochs=6, patience=1, learning_rate=1e-12)
     whole = train(settings, tmp_path / "whole")
@@ -229,12 +251,14 @@ def test_early_stopping_is_resumed(tmp_path):
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch, accumulate, told):
+def test_a_signal_saves_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int, told: signal.Signals
+) -> None:
     settings = small(accumulate=accumulate, batch_size=2, epochs=4)  # the metrics of step 10 are written
     whole = train(settings, tmp_path / "whole")
     original, handlers = Training.training_step, [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
 
-    def interrupt(self, batch, number):
+    def interrupt(self: Training, batch: Batch, number: int) -> Tensor:
         if number == 9 * accumulate:  # the first part of step 10
             signal.raise_signal(told)
         return original(self, batch, number)
@@ -256,27 +280,30 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch, accumulate,
 class Recorder(torch.nn.Module):
     """A model that records how it is called; its prediction is one weight everywhere."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.tensor(0.25))
-        self.masks, self.given = [], []
+        self.masks: list[Any] = []
+        self.given: list[Tensor] = []
 
-    def forward(self, frames, context, truth_mask=None):
+    def forward(self, frames: Tensor, context: int, truth_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         self.masks.append(truth_mask)
         return self.weight.expand(len(frames), frames.shape[1] - 1, *frames.shape[2:]), 7 * self.weight
 
-    def forecast(self, frames, horizon):
+    def forecast(self, frames: Tensor, horizon: int) -> Tensor:
         self.given.append(frames)
         return frames[:, -1:].expand(-1, horizon, -1, -1, -1)
 
 
-def recorded(monkeypatch, tmp_path, **options):
+def recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **options: Any) -> tuple[Recorder, RunDirectory]:
     recorder = Recorder()
     monkeypatch.setattr("msrnn.training.module.build_model", lambda settings, channels: recorder)
     return recorder, train(small(**options), tmp_path / "run")
 
 
-def test_the_model_is_fed_by_schedule_and_validated_on_context_alone(monkeypatch, tmp_path):
+def test_the_model_is_fed_by_schedule_and_validated_on_context_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     recorder, run = recorded(monkeypatch, tmp_path, horizon=20, data={"epoch_samples": 400, "validation_samples": 5})
     share = [float(mask[:, 2:].float().mean()) for mask in recorder.masks]
     np.testing.assert_allclose(share, 1 - np.arange(200) / 200, atol=0.25)
@@ -293,14 +320,16 @@ def test_the_model_is_fed_by_schedule_and_validated_on_context_alone(monkeypatch
 @pytest.mark.parametrize(
     "options", [{"sampling": "reverse-scheduled"}, {"model": {"name": "ms-predrnn-v2"}}], ids=["asked", "by its paper"]
 )
-def test_reverse_scheduled_sampling_is_used(monkeypatch, tmp_path, options):
+def test_reverse_scheduled_sampling_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: dict[str, dict[str, str] | str]
+) -> None:
     recorder, _ = recorded(monkeypatch, tmp_path, context=12, **options)
     first = recorder.masks[0][:, 1:12].float().mean()
     assert 0.2 < first < 0.8
 
 
 @pytest.mark.parametrize(("clip", "clipped"), [(10.0, 0), (1e-3, 1)])
-def test_one_step_by_hand(monkeypatch, tmp_path, clip, clipped):
+def test_one_step_by_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clip: float, clipped: int) -> None:
     """Loss with its auxiliary term, clipping in units of the frame's area, Adam."""
     recorder, run = recorded(monkeypatch, tmp_path, epochs=1, clip=clip, data={"epoch_samples": 4})
     data = open_data(small().data, 2, 2, 0).training(4)
@@ -311,18 +340,18 @@ def test_one_step_by_hand(monkeypatch, tmp_path, clip, clipped):
     loss.backward()
     line = metrics(run)[0]
     assert line["train/loss"] == pytest.approx(float(loss.detach()), rel=1e-5)
-    assert line["train/gradient_norm"] == pytest.approx(float(weight.grad.abs()), rel=1e-5)
+    assert line["train/gradient_norm"] == pytest.approx(float(gradient(weight).abs()), rel=1e-5)
     assert line["train/clipped"] == clipped
-    norm = min(float(weight.grad.abs()), clip * 256) if clipped else float(weight.grad.abs())
+    norm = min(float(gradient(weight).abs()), clip * 256) if clipped else float(gradient(weight).abs())
     moment = torch.load(run.last_checkpoint, weights_only=True)["optimizer_states"][0]["state"][0]["exp_avg"]
     assert abs(float(moment)) == pytest.approx(0.1 * norm, rel=1e-4)
-    assert float(recorder.weight.detach()) == pytest.approx(0.25 - 1e-3 * float(weight.grad.sign()), abs=1e-6)
+    assert float(recorder.weight.detach()) == pytest.approx(0.25 - 1e-3 * float(gradient(weight).sign()), abs=1e-6)
 
 
-def test_the_best_weights_are_kept_not_the_last(monkeypatch, tmp_path):
+def test_the_best_weights_are_kept_not_the_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen = []
 
-    def worse_and_worse(self):
+    def worse_and_worse(self: Training) -> None:
         seen.append({name: weight.clone() for name, weight in self.model.state_dict().items()})
         self.log("validation/mse", float(len(seen)))
 
@@ -332,16 +361,16 @@ def test_the_best_weights_are_kept_not_the_last(monkeypatch, tmp_path):
     torch.testing.assert_close(weights(run), seen[0], rtol=0, atol=0)
 
 
-def test_precision_reaches_the_model(monkeypatch, tmp_path):
+def test_precision_reaches_the_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     recorder = Recorder()
     seen = []
     original = recorder.forward
 
-    def forward(frames, **options):
+    def forward(frames: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
         seen.append((frames.dtype, torch.is_autocast_enabled("cpu")))
         return original(frames, **options)
 
-    recorder.forward = forward
+    monkeypatch.setattr(recorder, "forward", forward)
     monkeypatch.setattr("msrnn.training.module.build_model", lambda settings, channels: recorder)
     train(small(epochs=1, precision="64"), tmp_path / "double")
     train(small(epochs=1, precision="bf16"), tmp_path / "half")
@@ -349,15 +378,15 @@ def test_precision_reaches_the_model(monkeypatch, tmp_path):
     assert seen[-1] == (torch.float32, True)
 
 
-def test_a_run_that_exists_is_noticed_before_anything_is_read(finished, tmp_path):
+def test_a_run_that_exists_is_noticed_before_anything_is_read(finished: RunDirectory, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="exists: choose another out"):
         train(RunSettings(ModelSettings("ms-convlstm"), DataSettings(str(tmp_path / "nowhere.npy"))), finished.path)
 
 
-def test_compiled_training_is_the_same(finished, tmp_path, monkeypatch):
+def test_compiled_training_is_the_same(finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def compile_with(function, **options):
+    def compile_with(function: Function, **options: Any) -> Function:
         asked.append(options)
         return function
 
@@ -368,14 +397,14 @@ def test_compiled_training_is_the_same(finished, tmp_path, monkeypatch):
         torch.testing.assert_close(weights(compiled)[name], weight)
 
 
-def test_a_run_is_never_written_over(finished):
+def test_a_run_is_never_written_over(finished: RunDirectory) -> None:
     before = finished.metrics_file.read_text()
     with pytest.raises(SettingsError, match="exists: choose another out, or continue that run with resume=True"):
         train(small(), finished.path)
     assert finished.metrics_file.read_text() == before
 
 
-def test_fine_tuning_starts_from_the_weights(finished, tmp_path):
+def test_fine_tuning_starts_from_the_weights(finished: RunDirectory, tmp_path: Path) -> None:
     tuned = train(small(learning_rate=1e-12, epochs=1), tmp_path / "tuned", init_from=str(finished.path))
     torch.testing.assert_close(weights(tuned), weights(finished), rtol=0, atol=1e-6)
     with pytest.raises(SettingsError, match=r"holds another model: embed\.bias is \[4\] there, \[8\] here"):
@@ -393,19 +422,21 @@ def test_fine_tuning_starts_from_the_weights(finished, tmp_path):
         {"horizon": 1, "context": 1, "digits": {"size": (13, 17)}},
     ],
 )
-def test_other_settings_train(options, tmp_path):
+def test_other_settings_train(
+    options: dict[str, dict[str, str | tuple[int, int]] | float | str], tmp_path: Path
+) -> None:
     run = train(small(epochs=1, **options), tmp_path / "run")
     lines = metrics(run)
     assert all(np.isfinite(value) for line in lines for value in line.values())
     assert lines[-1]["validation/mse"] > 0
 
 
-def test_early_stopping(tmp_path):
+def test_early_stopping(tmp_path: Path) -> None:
     run = train(small(epochs=4, patience=1, learning_rate=1e-12), tmp_path / "run")
     assert metrics(run)[-1]["step"] < 12
 
 
-def test_a_gradient_that_is_not_finite_stops_the_training(tmp_path):
+def test_a_gradient_that_is_not_finite_stops_the_training(tmp_path: Path) -> None:
     with pytest.raises(
         FloatingPointError,
         match=r"the loss is nan in optimiser step 2, at learning rate 1e\+30; sequences: sequence 5, ",
@@ -413,7 +444,7 @@ def test_a_gradient_that_is_not_finite_stops_the_training(tmp_path):
         train(small(learning_rate=1e30), tmp_path / "run")
 
 
-def test_batches_are_a_function_of_the_step():
+def test_batches_are_a_function_of_the_step() -> None:
     settings = small(accumulate=2)
     batches = list(TrainingBatches(settings, STEPS))
     assert [sample for batch in batches for sample in batch] == list(range(24))
@@ -425,7 +456,7 @@ def test_batches_are_a_function_of_the_step():
     assert frames[1].equal(data[17])
 
 
-def test_learning_rate():
+def test_learning_rate() -> None:
     constant = small()
     assert [learning_rate_factor(constant, p) for p in (0, 0.5, 1)] == [1, 1, 1]
     linear = small(schedule="linear", warmup=0.2)
@@ -445,12 +476,12 @@ def test_learning_rate():
         ({"digits": {"test_file": "x.npy"}, "context": 15, "horizon": 10}, "exceed the 20 frames"),
     ],
 )
-def test_settings_that_are_not_possible(options, message):
+def test_settings_that_are_not_possible(options: dict[str, dict[str, str] | int], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         small(**options)
 
 
-def test_processes_share_a_batch_equally(tmp_path):
+def test_processes_share_a_batch_equally(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="batch_size=4 in 2 parts cannot be shared equally by 4 processes"):
         train(small(accumulate=2, devices=4), tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -459,13 +490,13 @@ def test_processes_share_a_batch_equally(tmp_path):
     assert batches[1][:2] == [[5], [7]]
 
 
-def test_sequences_of_files_are_called_by_time_and_file(tmp_path):
+def test_sequences_of_files_are_called_by_time_and_file(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", np.random.default_rng(0).random((20, 8, 8), np.float32))
     training = open_data(DataSettings(name=str(tmp_path / "frames.npy")), 2, 2, 0).training(4)
     assert re.fullmatch(r"sequence 1, frame \d+ in .*frames\.npy", training.title(3))
 
 
-def test_predict(finished):
+def test_predict(finished: RunDirectory) -> None:
     predictor = msrnn.load(finished.path, device="cpu")
     frames = open_data(small().data, 2, 2, 0).held_out("test")[0].numpy()
     forecast = predictor.predict(frames[:2], horizon=3)
@@ -477,12 +508,12 @@ def test_predict(finished):
     np.testing.assert_array_equal(predictor.predict(np.stack([frames[:2]] * 2), 3)[1], forecast)
     assert predictor.predict(frames[:1]).shape == (2, 1, 16, 16)
     for dtype, largest in ((np.uint8, 255), (np.uint16, 65535)):
-        counts = (largest * frames[:2]).astype(dtype)
+        counts: np.ndarray = (largest * frames[:2]).astype(dtype)
         forecast = predictor.predict(counts, 3)
         assert forecast.dtype == dtype
         expected = predictor.predict((counts / largest).astype(np.float32), 3)
         np.testing.assert_allclose(forecast / largest, expected, atol=0.5 / largest + 1e-6)
-    predictor.model.head.bias.data += 9
+    head_bias(predictor.model).add_(9)
     assert (predictor.predict(counts) == 65535).all()  # saturated, not wrapped around
 
 
@@ -499,6 +530,6 @@ def test_predict(finished):
         (np.zeros((0, 8, 8)), "empty"),
     ],
 )
-def test_frames_that_cannot_be_predicted_from(finished, frames, message):
+def test_frames_that_cannot_be_predicted_from(finished: RunDirectory, frames: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         msrnn.load(finished.path, device="cpu").predict(frames)

@@ -18,7 +18,7 @@ OUTSIDE = "other"
 """The owner of what no part of a model makes."""
 
 
-class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Meter(TorchDispatchMode):
     """While it is on: bytes of the storages that are made and alive, now and at most, and floating-point operations.
 
     A storage counts once, from the operation that makes it until the last tensor that uses it is gone, whoever holds

@@ -79,7 +79,7 @@ class _PoisonedFunctions(TorchFunctionMode):
         return torch.where(lost | read, torch.nan, function(x.nan_to_num(), grid.nan_to_num(), **kwargs))
 
 
-class _PoisonedLocalAttention(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _PoisonedLocalAttention(TorchDispatchMode):
     """NaN spreads from a key or value to the queries whose window it lies in; tiles, which are larger, are not seen."""
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]

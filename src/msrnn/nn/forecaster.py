@@ -198,7 +198,7 @@ class Forecaster(nn.Module):
 
         if self._compiled and frames.is_cuda:
             # with CUDA graphs: outputs of earlier roll-outs may be overwritten
-            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+            torch.compiler.cudagraph_mark_step_begin()
         start: Carry = (None, None, None)
         results = recompute.scan(body, start, steps, self.memory)
         return [own for own, _ in results], [auxiliary for _, auxiliary in results]
