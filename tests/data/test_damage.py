@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ pytestmark = pytest.mark.slow
 FILES = 10_000
 
 
-def _npz(path, values):
+def _npz(path: Path, values: np.ndarray) -> None:
     np.savez_compressed(path, rain=values)
 
 
-def _timed_hdf5(path, values):
+def _timed_hdf5(path: Path, values: np.ndarray) -> None:
     import h5py
 
     with h5py.File(path, "w") as file:
@@ -27,7 +28,7 @@ def _timed_hdf5(path, values):
         file["time"] = np.array([f"{time:%Y%m%d%H%M}" for time in formats.times(len(values))], "S12")
 
 
-def _taxibj(path, values):
+def _taxibj(path: Path, values: np.ndarray) -> None:
     import h5py
 
     with h5py.File(path, "w") as file:
@@ -35,15 +36,15 @@ def _taxibj(path, values):
         file["date"] = np.array([f"20150101{slot:02d}" for slot in range(1, 49)], "S10")
 
 
-def _image(path, values):
+def _image(path: Path, values: np.ndarray) -> None:
     formats.write_images(path.parent, (values[:1] * 100).astype(np.uint8), path.name)
 
 
-def _radolan(path, values):
+def _radolan(path: Path, values: np.ndarray) -> None:
     formats.write_radolan(path, np.resize(values[0], (900, 900)))
 
 
-MAKE = {
+MAKE: dict[tuple[str, str], Callable[[Path, np.ndarray], object]] = {
     ("array", "a.npy"): np.save,
     ("array", "a.npz"): _npz,
     ("hdf5", "a.h5"): _timed_hdf5,
@@ -69,7 +70,7 @@ MAKE = {
 
 
 @pytest.mark.parametrize(("reader", "file_name"), MAKE)
-def test_damaged_files_are_read_or_refused(tmp_path, reader, file_name):
+def test_damaged_files_are_read_or_refused(tmp_path: Path, reader: str, file_name: str) -> None:
     with np.errstate(invalid="ignore"):
         MAKE[reader, file_name](tmp_path / file_name, formats.rain())
     (file,) = tmp_path.iterdir()

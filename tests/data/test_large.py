@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ assert peak[0] < limit, f"{peak[0]} bytes resident"
 
 
 @pytest.mark.slow
-def test_an_archive_larger_than_memory_trains(tmp_path):
+def test_an_archive_larger_than_memory_trains(tmp_path: Path) -> None:
     """4 GB of frames under a cap of 1.5 GB of resident memory."""
     frames, height, width = 4000, 500, 500
     assert frames * height * width * 4 == 4_000_000_000

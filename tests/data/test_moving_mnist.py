@@ -1,5 +1,7 @@
 import gzip
 import struct
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,25 +10,26 @@ import torch
 from helpers.models import folder
 from msrnn.data import open_data
 from msrnn.data.digits import SPLITS, load_digits
+from msrnn.data.held_out import HeldOut
 from msrnn.data.moving_mnist import FixedSequences, MovingDigits
 from msrnn.errors import SettingsError
-from msrnn.settings import DataSettings, DigitsSettings
+from msrnn.settings import DataSettings, DigitsSettings, Split
 
 
-def write_idx(path, digits):
+def write_idx(path: Path, digits: np.ndarray) -> None:
     content = struct.pack(">IIII", 0x803, *digits.shape) + digits.tobytes()
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
 
 
-def pictures(count, seed):
+def pictures(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, 28, 28), dtype=np.uint8)
 
 
-def rows(digits):
+def rows(digits: np.ndarray) -> set[bytes]:
     return {digit.tobytes() for digit in digits}
 
 
-def test_embedded_digits():
+def test_embedded_digits() -> None:
     splits = [load_digits(None, split, 28) for split in SPLITS]
     assert [len(digits) for digits in splits] == [1437, 180, 180]
     for digits in splits:
@@ -37,7 +40,7 @@ def test_embedded_digits():
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
-def test_mnist_files(tmp_path, ending):
+def test_mnist_files(tmp_path: Path, ending: str) -> None:
     train, test = pictures(55_010, 0), pictures(20, 1)
     write_idx(tmp_path / f"train-images-idx3-ubyte{ending}", train)
     write_idx(tmp_path / f"t10k-images-idx3-ubyte{ending}", test)
@@ -47,29 +50,29 @@ def test_mnist_files(tmp_path, ending):
     assert load_digits(str(tmp_path), "test", 14).shape == (20, 14, 14)
 
 
-def check_no_digit_in_two_splits(path):
+def check_no_digit_in_two_splits(path: str | None) -> list[set[bytes]]:
     splits = [rows(load_digits(path, split, 28)) for split in SPLITS]
     assert sum(map(len, splits)) == len(set.union(*splits))
     return splits
 
 
-def test_no_digit_is_in_two_splits(tmp_path):
+def test_no_digit_is_in_two_splits(tmp_path: Path) -> None:
     write_idx(tmp_path / "t10k-images-idx3-ubyte", pictures(200, 2))
     splits = check_no_digit_in_two_splits(str(tmp_path))
     assert [len(digits) for digits in splits] == [160, 20, 20]
     check_no_digit_in_two_splits(None)
 
 
-def test_real_mnist():
+def test_real_mnist() -> None:
     splits = check_no_digit_in_two_splits(str(folder("MSRNN_TEST_DATA") / "mnist"))
     assert sum(map(len, splits)) == 10_000
 
 
-def sequences(purpose="train", **options):
+def sequences(purpose: str = "train", **options: Any) -> MovingDigits:
     return MovingDigits(load_digits(None, "train", 28), 10, 12, purpose=purpose, **options)
 
 
-def test_sequences_are_functions_of_seed_purpose_and_number():
+def test_sequences_are_functions_of_seed_purpose_and_number() -> None:
     first = sequences()
     x = first[3]
     assert x.shape == (12, 1, 64, 64)
@@ -81,13 +84,13 @@ def test_sequences_are_functions_of_seed_purpose_and_number():
         assert not other.equal(x)
 
 
-def corners(frames):
+def corners(frames: torch.Tensor) -> np.ndarray:
     """Upper left corner of what is lit, per frame."""
     return np.array([[np.argmax(f.any(1)), np.argmax(f.any(0))] for f in frames.squeeze(1).numpy() > 0])
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_digits_move_straight_and_are_reflected(whole):
+def test_digits_move_straight_and_are_reflected(whole: bool) -> None:
     square = np.ones((1, 10, 10), np.float32)
     moving = MovingDigits(square, 50, 60, size=(30, 40), number=1, speed=(0.1, 0.1), whole_pixels=whole)
     for number in range(20):
@@ -102,15 +105,15 @@ def test_digits_move_straight_and_are_reflected(whole):
         np.testing.assert_allclose(speed, 0.1, atol=slack)
 
 
-def test_overlap_is_the_maximum():
+def test_overlap_is_the_maximum() -> None:
     digits = np.stack([np.full((4, 4), 0.25), np.full((4, 4), 0.75)]).astype(np.float32)
     moving = MovingDigits(digits, 40, 20, size=(6, 6), number=2)
     values = {round(float(v), 6) for number in range(40) for v in moving[number].unique()}
     assert values == {0.0, 0.25, 0.75}
 
 
-def test_held_out_sequences_are_fixed_and_training_ones_are_not():
-    def first(split, seed):
+def test_held_out_sequences_are_fixed_and_training_ones_are_not() -> None:
+    def first(split: Split, seed: int) -> torch.Tensor:
         data = open_data(DataSettings(), 2, 2, seed)
         return (data.training(5) if split == "train" else data.held_out(split))[0]
 
@@ -123,7 +126,7 @@ def test_held_out_sequences_are_fixed_and_training_ones_are_not():
     assert not frames["validation"] & frames["test"]
 
 
-def test_the_fixed_test_file(tmp_path):
+def test_the_fixed_test_file(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (20, 3, 64, 64), dtype=np.uint8)
     np.save(tmp_path / "mnist_test_seq.npy", frames)
     digits = DigitsSettings(test_file=str(tmp_path / "mnist_test_seq.npy"))
@@ -133,11 +136,11 @@ def test_the_fixed_test_file(tmp_path):
     np.testing.assert_allclose(test[1][:, 0].numpy(), frames[:, 1] / 255, rtol=1e-6)
 
 
-def open_digits(folder, split):
+def open_digits(folder: Path, split: Split) -> HeldOut:
     return open_data(DataSettings(digits=DigitsSettings(folder=str(folder))), 2, 2, 0).held_out(split)
 
 
-def test_bad_data(tmp_path):
+def test_bad_data(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(SettingsError, match=r"no MNIST digits in .*empty"):
         open_digits(tmp_path / "empty", "train")
@@ -183,6 +186,6 @@ def test_bad_data(tmp_path):
         ({"test_samples": 0}, "test_samples=0 must be at least 1"),
     ],
 )
-def test_bad_settings(options, message):
+def test_bad_settings(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         (DataSettings if "test_samples" in options else DigitsSettings)(**options)

@@ -1,34 +1,40 @@
 """The paper's data sets, each from tiny files in its own format."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from helpers.paper_files import write_germany, write_kth, write_taxibj
-from msrnn.data import open_data
+from msrnn.data import Data, open_data
+from msrnn.data.windowed import Windows
 from msrnn.errors import DataError, SettingsError
-from msrnn.settings import DataSettings
+from msrnn.settings import DataSettings, Split
 from msrnn.units import Units
 
-NAMES = ("train", "validation", "test")
+NAMES: tuple[Split, ...] = ("train", "validation", "test")
 
 
-def windows(data, split):
+def windows(data: Data, split: Split) -> list[Tensor]:
     dataset = data.held_out(split)
     return [dataset[k] for k in range(len(dataset))]
 
 
-def frames_of(data, split):
-    """Times of the frames that a split's windows are made of."""
-    return np.unique(data.held_out(split).times)
+def times_of(data: Data, split: Split) -> np.ndarray:
+    """Times of a split's windows, (window, frame)."""
+    held_out = data.held_out(split)
+    assert isinstance(held_out, Windows)
+    return held_out.times
 
 
 @pytest.fixture
-def kth(tmp_path):
+def kth(tmp_path: Path) -> str:
     return write_kth(tmp_path)
 
 
-def test_kth(kth):
+def test_kth(kth: str) -> None:
     data = open_data(DataSettings("kth", path=kth), 2, 2, 0)
     people = {split: {round(float(w[0, 0, 0, 0]) * 255) for w in windows(data, split)} for split in NAMES}
     assert people == {"train": {1, 13}, "validation": {14, 15, 16}, "test": {17, 25}}
@@ -41,10 +47,10 @@ def test_kth(kth):
     assert len(windows(open_data(DataSettings("kth", path=kth, actions=actions), 2, 2, 0), "test")) == 2 * 3 * 3
 
 
-def test_taxibj(tmp_path):
+def test_taxibj(tmp_path: Path) -> None:
     where = write_taxibj(tmp_path / "taxibj", 70, missing={(3, 7)})
     data = open_data(DataSettings("taxibj", path=where, stride=4), 4, 4, 0)
-    frames = {split: frames_of(data, split) for split in NAMES}
+    frames = {split: np.unique(times_of(data, split)) for split in NAMES}
     last = np.datetime64("2016-01-09")  # the 70th day
     assert frames["test"][0] == last - 27
     assert frames["test"][-1] == np.datetime64("2016-01-09T23:30")
@@ -60,14 +66,14 @@ def test_taxibj(tmp_path):
     torch.testing.assert_close(window[:, 1, 0, 0], 2 * (torch.arange(8) + 1.5))
     assert data.field.normalisation == "range"
     assert data.field.step_minutes == 30
-    times = data.held_out("train").times[5]
+    times = times_of(data, "train")[5]
     assert (np.diff(times) == np.timedelta64(30, "m")).all()
 
 
 @pytest.mark.parametrize("form", ["RYDL", "yearly", "radolan"])
-def test_germany(tmp_path, form):
+def test_germany(tmp_path: Path, form: str) -> None:
     data = open_data(DataSettings("germany", path=write_germany(tmp_path / form, form)), 3, 2, 0)
-    years = {split: {str(time)[:4] for time in frames_of(data, split)} for split in NAMES}
+    years = {split: {str(time)[:4] for time in np.unique(times_of(data, split))} for split in NAMES}
     assert years == {"train": {"2014"}, "validation": {"2015"}, "test": {"2016"}}
     assert {split: len(windows(data, split)) for split in NAMES} == {"train": 2, "validation": 4, "test": 2}
     field = data.field
@@ -85,7 +91,7 @@ def test_germany(tmp_path, form):
     ("name_of_set", "message"),
     [("kth", "no video of walking, jogging, running"), ("taxibj", "no TaxiBJ file"), ("germany", "no RY data")],
 )
-def test_a_folder_without_them(tmp_path, name_of_set, message):
+def test_a_folder_without_them(tmp_path: Path, name_of_set: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         open_data(DataSettings(name_of_set, path=str(tmp_path)), 2, 2, 0)
     with pytest.raises(DataError, match="there is no such folder"):
@@ -94,7 +100,7 @@ def test_a_folder_without_them(tmp_path, name_of_set, message):
         DataSettings(name_of_set)
 
 
-def test_days_that_are_not_complete_are_no_taxibj(tmp_path):
+def test_days_that_are_not_complete_are_no_taxibj(tmp_path: Path) -> None:
     where = write_taxibj(tmp_path / "taxibj", 1, missing={(0, 48)})
     with pytest.raises(DataError, match="has no day with all 48 slots"):
         open_data(DataSettings("taxibj", path=where), 4, 4, 0)

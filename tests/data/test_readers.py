@@ -2,6 +2,8 @@
 
 import gzip
 import tarfile
+from pathlib import Path
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -12,26 +14,36 @@ from PIL import Image
 from helpers import formats
 from helpers.formats import rain, times
 from helpers.paper_files import write_taxibj
-from msrnn.data.archive import open_archive, step_between
+from msrnn.data.archive import Archive, open_archive, step_between
 from msrnn.data.readers import make_reader, recognise
 from msrnn.data.readers.timestamps import time_in_name, times_from
 from msrnn.data.statistics import FrameStatistics
 from msrnn.errors import DataError, SettingsError
-from msrnn.settings import ReaderSettings
+from msrnn.settings import ReaderSettings, UnitName
 
 RAIN = rain()
+Files = str | Path | list[Path] | list[str]
 PIXELS = np.random.default_rng(1).integers(0, 256, (6, 8, 10), dtype=np.uint8)
 STORED = np.random.default_rng(2).integers(0, 256, (8, 10), dtype=np.uint8)
 STORED[0, :3] = 0, 255, 1
 
 
-def only(where, **options):
+def only(where: Files, **options: Any) -> tuple[Archive, xr.DataArray]:
     archive = open_archive(where, **options)
     assert len(archive.sequences) == 1
     return archive, archive.sequences[0]
 
 
-def check(where, values, said, reader, timed=True, interval=None, rtol=1e-6, **options):
+def check(
+    where: Files,
+    values: np.ndarray,
+    said: str,
+    reader: str,
+    timed: bool = True,
+    interval: float | None = None,
+    rtol: float = 1e-6,
+    **options: Any,
+) -> xr.DataArray:
     """What is read is these (time, y, x) values, whole and in pieces."""
     archive, sequence = only(where, **options)
     assert archive.reader == reader
@@ -51,7 +63,7 @@ def check(where, values, said, reader, timed=True, interval=None, rtol=1e-6, **o
 
 
 @pytest.mark.parametrize("shape", [(6, 8, 10), (6, 1, 8, 10), (1, 6, 1, 8, 10)])
-def test_arrays(tmp_path, shape):
+def test_arrays(tmp_path: Path, shape: tuple[int, ...]) -> None:
     np.save(tmp_path / "frames.npy", RAIN.reshape(shape))
     check(tmp_path / "frames.npy", RAIN, "1", "array", timed=False)
     check(tmp_path / "frames.npy", RAIN, "mm/h", "array", timed=False, units="mm/h")
@@ -60,7 +72,7 @@ def test_arrays(tmp_path, shape):
 
 
 @pytest.mark.parametrize(("dtype", "largest"), [(np.uint8, 255), (np.uint16, 65535), (np.int16, 1), (np.uint32, 1)])
-def test_integers(tmp_path, dtype, largest):
+def test_integers(tmp_path: Path, dtype: type[np.integer], largest: int) -> None:
     values = PIXELS.astype(dtype)
     np.save(tmp_path / "frames.npy", values)
     check(tmp_path / "frames.npy", values / largest, "1", "array", timed=False)
@@ -68,7 +80,7 @@ def test_integers(tmp_path, dtype, largest):
     check(tmp_path / "frames.npy", values.astype(float), "dBZ", "array", timed=False, units="dBZ")
 
 
-def test_several_sequences(tmp_path):
+def test_several_sequences(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((3, 5, 2, 8, 10))
     np.save(tmp_path / "frames.npy", values)
     archive = open_archive(tmp_path / "frames.npy")
@@ -76,7 +88,7 @@ def test_several_sequences(tmp_path):
     np.testing.assert_allclose(archive.sequences[2][1:3].values, values[2, 1:3], rtol=1e-6)
 
 
-def test_hdf5(tmp_path):
+def test_hdf5(tmp_path: Path) -> None:
     path = tmp_path / "rain.h5"
     with h5py.File(path, "w") as file:
         stored = np.where(np.isnan(RAIN), -1, np.nan_to_num(np.round(RAIN * 100))).astype(np.int16)
@@ -98,7 +110,7 @@ def test_hdf5(tmp_path):
 
 
 @pytest.mark.parametrize("axes", [2, 3])
-def test_hdf5_with_a_dataset_per_time(tmp_path, axes):
+def test_hdf5_with_a_dataset_per_time(tmp_path: Path, axes: int) -> None:
     with h5py.File(tmp_path / "rain.h5", "w") as file:
         for k in reversed(range(6)):
             file[f"{times(6)[k]:%Y%m%d%H%M}"] = RAIN[k] if axes == 2 else RAIN[k][None]
@@ -106,7 +118,7 @@ def test_hdf5_with_a_dataset_per_time(tmp_path, axes):
 
 
 @pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
-def test_netcdf(tmp_path, engine):
+def test_netcdf(tmp_path: Path, engine: Literal["h5netcdf", "scipy"]) -> None:
     formats.dataset(RAIN, "mm h-1").to_netcdf(tmp_path / "rain.nc", engine=engine)
     sequence = check(tmp_path / "rain.nc", RAIN, "mm/h", "netcdf")
     assert sequence["y"].values[0] == 7000
@@ -116,7 +128,7 @@ def test_netcdf(tmp_path, engine):
     check([tmp_path / "part1.nc", tmp_path / "part0.nc"], RAIN, "mm/h", "netcdf")
 
 
-def test_zarr_and_its_variables(tmp_path):
+def test_zarr_and_its_variables(tmp_path: Path) -> None:
     data = formats.dataset(RAIN, "dBZ")
     data.to_zarr(tmp_path / "rain.zarr", consolidated=False)
     check(tmp_path / "rain.zarr", RAIN, "dBZ", "zarr")
@@ -133,7 +145,7 @@ def test_zarr_and_its_variables(tmp_path):
     check(tmp_path / "heat.zarr", RAIN, "dBZ", "zarr", units="dBZ")
 
 
-def test_channels_keep_their_names(tmp_path):
+def test_channels_keep_their_names(tmp_path: Path) -> None:
     stacked = xr.concat([formats.dataset(RAIN)["rain"], formats.dataset(2 * RAIN)["rain"]], "level")
     stacked = stacked.assign_coords(level=["low", "high"]).transpose("time", "level", "y", "x")
     stacked.to_dataset(name="rain").to_netcdf(tmp_path / "levels.nc", engine="h5netcdf")
@@ -143,7 +155,7 @@ def test_channels_keep_their_names(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["png", "gif", "tif", "pgm", "pgm.gz"])
-def test_images(tmp_path, ending):
+def test_images(tmp_path: Path, ending: str) -> None:
     for k, pixels in enumerate(PIXELS):
         path = tmp_path / f"frame{9 + k}.{ending}"  # 9, 10, ...: in the order of numbers
         if ending == "pgm.gz":
@@ -153,7 +165,7 @@ def test_images(tmp_path, ending):
     check(tmp_path, PIXELS / 255, "1", "images", timed=False)
 
 
-def test_pictures_and_video_with_units_are_not_scaled(tmp_path):
+def test_pictures_and_video_with_units_are_not_scaled(tmp_path: Path) -> None:
     formats.write_images(tmp_path, PIXELS)
     check(tmp_path, PIXELS.astype(float), "dBZ", "images", timed=False, units="dBZ")
     frames = np.random.default_rng(0).integers(0, 256, (6, 16, 16), dtype=np.uint8)
@@ -161,7 +173,7 @@ def test_pictures_and_video_with_units_are_not_scaled(tmp_path):
     check(tmp_path / "a.avi", frames.astype(float), "mm/h", "video", timed=False, units="mm/h")
 
 
-def test_images_say_their_time_in_their_names(tmp_path):
+def test_images_say_their_time_in_their_names(tmp_path: Path) -> None:
     for time, pixels in zip(times(6), PIXELS, strict=True):
         Image.fromarray(pixels).save(tmp_path / f"radar_{time:%Y%m%d_%H%M}.png")
     check(tmp_path, PIXELS / 255, "1", "images")
@@ -176,7 +188,7 @@ def test_images_say_their_time_in_their_names(tmp_path):
         open_archive(renamed, reader_options={"pattern": "time"})
 
 
-def test_images_of_sixteen_bits_and_of_colour(tmp_path):
+def test_images_of_sixteen_bits_and_of_colour(tmp_path: Path) -> None:
     wide = (PIXELS[0].astype(np.uint16) << 8) + 7
     Image.fromarray(wide).save(tmp_path / "wide.png")
     check(tmp_path / "wide.png", wide[None] / 65535, "1", "images", timed=False)
@@ -188,7 +200,7 @@ def test_images_of_sixteen_bits_and_of_colour(tmp_path):
     np.testing.assert_allclose(sequence[0].values, colour.transpose(2, 0, 1) / 255, rtol=1e-6)
 
 
-def test_folders_of_images_are_sequences(tmp_path):
+def test_folders_of_images_are_sequences(tmp_path: Path) -> None:
     for name in ("walk", "run"):
         (tmp_path / name).mkdir()
         formats.write_images(tmp_path / name, PIXELS)
@@ -198,7 +210,7 @@ def test_folders_of_images_are_sequences(tmp_path):
     check(tmp_path / "moving.gif", PIXELS / 255, "1", "images", timed=False, rtol=1e-5)
 
 
-def test_video(tmp_path):
+def test_video(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (6, 16, 16), dtype=np.uint8)
     formats.write_video(tmp_path / "a.avi", frames)
     check(tmp_path / "a.avi", frames / 255, "1", "video", timed=False)
@@ -210,7 +222,7 @@ def test_video(tmp_path):
     assert coloured.shape == (6, 3, 16, 16)
 
 
-def test_knmi(tmp_path):
+def test_knmi(tmp_path: Path) -> None:
     formats.write_knmi(tmp_path, RAIN)
     sequence = check(tmp_path, RAIN, "mm", "knmi", interval=5)
     assert sequence["y"].values[:2].tolist() == [-3650.5, -3651.5]
@@ -222,7 +234,7 @@ def test_knmi(tmp_path):
     ("quantity", "units", "interval", "dry"),
     [("DBZH", "dBZ", None, -10), ("RATE", "mm/h", None, 0), ("ACRR", "mm", 15, 0)],
 )
-def test_odim(tmp_path, quantity, units, interval, dry):
+def test_odim(tmp_path: Path, quantity: str, units: str, interval: int | None, dry: int) -> None:
     formats.write_odim(tmp_path / "a.h5", STORED, quantity)
     values = np.where(STORED == 255, np.nan, np.where(STORED == 0, dry, STORED * 0.5 - 32))
     sequence = check(tmp_path / "a.h5", values[None], units, "odim", interval=interval)
@@ -230,14 +242,14 @@ def test_odim(tmp_path, quantity, units, interval, dry):
     assert sequence["x"].values[:2].tolist() == [1000, 3000]
 
 
-def test_odim_quantities(tmp_path):
+def test_odim_quantities(tmp_path: Path) -> None:
     formats.write_odim(tmp_path / "a.h5", STORED, "VRAD")
     with pytest.raises(DataError, match=r"holds VRAD, wanted DBZH or TH or DBZ or RATE or ACRR"):
         open_archive(tmp_path / "a.h5")
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_radolan(tmp_path, packed):
+def test_radolan(tmp_path: Path, packed: bool) -> None:
     values = np.zeros((2, 900, 900))
     values[:, 10, 20], values[1, -1, -1], values[:, 0, :5] = 0.37, 1.2, np.nan
     for k, time in enumerate(times(2)):
@@ -247,7 +259,7 @@ def test_radolan(tmp_path, packed):
     assert sequence["x"].values[[0, -1]].tolist() == [-522_962, 376_038]
 
 
-def test_radolan_products(tmp_path):
+def test_radolan_products(tmp_path: Path) -> None:
     values = np.full((900, 900), 8.5)
     formats.write_radolan(tmp_path / "wn", values, "WN")  # 850 hundredths
     assert only(tmp_path / "wn")[1].attrs["units"] == "dBZ"
@@ -257,7 +269,7 @@ def test_radolan_products(tmp_path):
         open_archive(tmp_path / "xx")
 
 
-def test_ascii_grids_and_archives(tmp_path):
+def test_ascii_grids_and_archives(tmp_path: Path) -> None:
     tenths = np.where(np.isnan(RAIN), np.nan, np.round(RAIN * 10))
     with tarfile.open(tmp_path / "RW-2020.tar.gz", "w:gz") as archive:
         for time, frame in zip(times(6), tenths, strict=True):
@@ -271,7 +283,7 @@ def test_ascii_grids_and_archives(tmp_path):
     assert sequence["y"].values[[0, -1]].tolist() == [7700, 700]
 
 
-def test_an_archive_cannot_write_outside_its_folder(tmp_path):
+def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
     formats.write_ascii(tmp_path / "202005011200.asc", RAIN[0])
     with tarfile.open(tmp_path / "evil.tar", "w") as archive:
         archive.add(tmp_path / "202005011200.asc", "../../evil_202005011200.asc")
@@ -297,11 +309,11 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path):
         ("99999999.png", None),
     ],
 )
-def test_times_in_names(file, time):
+def test_times_in_names(file: str, time: str | None) -> None:
     assert time_in_name(file) == (None if time is None else np.datetime64(time))
 
 
-def test_readers_by_name(tmp_path):
+def test_readers_by_name(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", RAIN)
     with pytest.raises(SettingsError, match="no reader 'npy'; choose from array, hdf5"):
         open_archive(tmp_path / "frames.npy", reader="npy")
@@ -314,20 +326,20 @@ def test_readers_by_name(tmp_path):
         make_reader("pysteps:x", {"importer": "y"})
 
 
-def fails(where, *words, **options):
+def fails(where: Path, *words: str, **options: Any) -> None:
     with pytest.raises(DataError) as failure:
         open_archive(where, **options).scan()
     for word in words:
         assert word in str(failure.value), failure.value
 
 
-def test_bad_files_are_named_with_reason_and_fix_or_skipped(tmp_path):
+def test_bad_files_are_named_with_reason_and_fix_or_skipped(tmp_path: Path) -> None:
     """Other grids, truncated files, times twice, other formats, wrong units."""
     formats.write_knmi(tmp_path, RAIN)
     names = sorted(path.name for path in tmp_path.iterdir())
     odd = tmp_path / "RAD_NL25_RAP_5min_202005011400.h5"
 
-    def skipped(kind, count=5):
+    def skipped(kind: str, count: int = 5) -> None:
         archive = open_archive(tmp_path, skip_bad=True)
         statistics = FrameStatistics.join(archive.scan())
         assert [error.kind for error in archive.skipped] == [kind]
@@ -357,7 +369,7 @@ def test_bad_files_are_named_with_reason_and_fix_or_skipped(tmp_path):
     skipped("damaged file", 6)
 
 
-def test_a_folder_of_images_with_a_text_file(tmp_path):
+def test_a_folder_of_images_with_a_text_file(tmp_path: Path) -> None:
     formats.write_images(tmp_path, PIXELS)
     (tmp_path / "about.txt").write_text("pictures")
     fails(tmp_path, "about.txt", "cannot be read as a picture", "data.skip_bad=True")
@@ -366,7 +378,7 @@ def test_a_folder_of_images_with_a_text_file(tmp_path):
     assert len(archive.skipped) == 1
 
 
-def test_truncated_frames_are_found_when_they_are_read(tmp_path):
+def test_truncated_frames_are_found_when_they_are_read(tmp_path: Path) -> None:
     """Their headers are whole."""
     for k, pixels in enumerate(PIXELS):
         formats.write_pgm(tmp_path / f"frame{k}.pgm.gz", pixels)
@@ -382,7 +394,7 @@ def test_truncated_frames_are_found_when_they_are_read(tmp_path):
         _ = archive.sequences[0][3].values
 
 
-def test_a_truncated_chunk_of_a_zarr_store(tmp_path):
+def test_a_truncated_chunk_of_a_zarr_store(tmp_path: Path) -> None:
     formats.dataset(RAIN).to_zarr(tmp_path / "rain.zarr", consolidated=False, encoding={"rain": {"chunks": (1, 8, 10)}})
     chunk = tmp_path / "rain.zarr" / "rain" / "c" / "2" / "0" / "0"
     chunk.write_bytes(chunk.read_bytes()[:20])
@@ -390,7 +402,7 @@ def test_a_truncated_chunk_of_a_zarr_store(tmp_path):
 
 
 @pytest.mark.parametrize(("units", "value"), [("mm/h", -9999), ("mm/h", 1e20), ("dBZ", -9999)])
-def test_numbers_that_can_be_no_rain(tmp_path, units, value):
+def test_numbers_that_can_be_no_rain(tmp_path: Path, units: str, value: float) -> None:
     """What stands for missing without saying so is not no rain."""
     values = RAIN.copy()
     values[2, :3] = value
@@ -403,7 +415,7 @@ def test_numbers_that_can_be_no_rain(tmp_path, units, value):
     assert statistics.valid[2] == pytest.approx(1 - 3 / 8)
 
 
-def test_a_picture_that_is_left_out_is_a_gap(tmp_path):
+def test_a_picture_that_is_left_out_is_a_gap(tmp_path: Path) -> None:
     for k, pixels in enumerate(PIXELS):
         formats.write_pgm(tmp_path / f"frame{k}.pgm", pixels)
     (tmp_path / "frame3.pgm").write_text("no picture")
@@ -411,14 +423,14 @@ def test_a_picture_that_is_left_out_is_a_gap(tmp_path):
     assert archive.times[0].tolist() == [0, 1, 2, 4, 5]
 
 
-def test_bytes_of_netcdf_are_divided_by_their_range(tmp_path):
+def test_bytes_of_netcdf_are_divided_by_their_range(tmp_path: Path) -> None:
     pixels = xr.DataArray(PIXELS.astype(np.uint8), dims=("time", "y", "x"), name="frames")
     pixels.to_netcdf(tmp_path / "frames.nc", engine="h5netcdf")
     (sequence,) = open_archive(tmp_path / "frames.nc").sequences
     np.testing.assert_allclose(sequence.values[:, 0], PIXELS.astype(np.uint8) / 255, rtol=1e-6)
 
 
-def test_times_that_are_none_or_too_few(tmp_path):
+def test_times_that_are_none_or_too_few(tmp_path: Path) -> None:
     data = formats.dataset(RAIN)
     times = data["time"].values.copy()
     times[1] = np.datetime64("NaT")
@@ -430,13 +442,15 @@ def test_times_that_are_none_or_too_few(tmp_path):
     fails(tmp_path / "rain.h5", f"has {len(RAIN)} frames and {len(RAIN) - 1} in time")
 
 
-def read_like(path, reader, like_units, interval, **said):
+def read_like(
+    path: Path, reader: str | None, like_units: UnitName | None, interval: float | None, **said: Any
+) -> tuple[Any, ...]:
     like = ReaderSettings(reader, units=like_units, interval_minutes=interval)
     first = open_archive(path, like=like, **said).sequences[0]
     return float(first.max()), first.attrs["units"], first.attrs.get("interval_minutes")
 
 
-def test_files_are_read_as_others_were(tmp_path):
+def test_files_are_read_as_others_were(tmp_path: Path) -> None:
     """What was said of files of the same reader counts more than what a file says; of others, less."""
     integers, sums = tmp_path / "integers.npy", tmp_path / "sums.nc"
     np.save(integers, np.full((4, 8, 9), 3, np.uint16))
@@ -453,7 +467,7 @@ def test_files_are_read_as_others_were(tmp_path):
     assert read_like(tmp_path / "vague.nc", "array", None, 10) == (3, "mm", 10)
 
 
-def test_an_interval_that_nothing_says(tmp_path):
+def test_an_interval_that_nothing_says(tmp_path: Path) -> None:
     formats.dataset(RAIN, "mm").to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     fails(tmp_path / "rain.nc", "its units are mm, and nothing says of which interval")
     with pytest.raises(SettingsError, match=r"data.interval_minutes=-5.0 must be positive"):
@@ -462,7 +476,7 @@ def test_an_interval_that_nothing_says(tmp_path):
     fails(tmp_path / "empty.tar", "nothing is in it")
 
 
-def test_numbers_that_are_no_data(tmp_path):
+def test_numbers_that_are_no_data(tmp_path: Path) -> None:
     np.save(tmp_path / "text.npy", np.array([["a"]]))
     fails(tmp_path / "text.npy", "holds <U1", "numbers are needed")
     np.save(tmp_path / "flat.npy", np.zeros((3, 4)))
@@ -481,17 +495,19 @@ def test_numbers_that_are_no_data(tmp_path):
     assert sequence.attrs["interval_minutes"] == 10
 
 
-def test_times_in_datasets():
+def test_times_in_datasets() -> None:
     hours = np.array([1.0, 1.5])
     expected = np.array(["2020-01-01T01:00", "2020-01-01T01:30"], "datetime64[ns]")
     np.testing.assert_array_equal(times_from(hours, "hours since 2020-01-01"), expected)
     np.testing.assert_array_equal(times_from(expected.astype("datetime64[s]").astype(np.int64)), expected)
-    assert times_from(np.array([20150312])).tolist() == np.array(["2015-03-12"], "datetime64[ns]").tolist()
+    day = times_from(np.array([20150312]))
+    assert day is not None
+    assert day.tolist() == np.array(["2015-03-12"], "datetime64[ns]").tolist()
     assert times_from(np.array([1.0, 2.0])) is None
     assert times_from(np.array(["yesterday"])) is None
 
 
-def test_times_that_are_none_are_refused(tmp_path):
+def test_times_that_are_none_are_refused(tmp_path: Path) -> None:
     data = formats.dataset(RAIN).assign_coords(time=np.linspace(0, 1, 6))
     data.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     fails(tmp_path / "rain.nc", "its times are float64, such as 0.0", "wanted: whole numbers")
@@ -502,14 +518,14 @@ def test_times_that_are_none_are_refused(tmp_path):
     check(tmp_path / "numbered.nc", RAIN, "mm/h", "netcdf", timed=False)
 
 
-def test_times_out_of_order_are_put_in_order(tmp_path):
+def test_times_out_of_order_are_put_in_order(tmp_path: Path) -> None:
     formats.dataset(RAIN).isel(time=[3, 0, 1, 2, 5, 4]).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     check(tmp_path / "rain.nc", RAIN, "mm/h", "netcdf")
     formats.dataset(RAIN).isel(time=[0, 1, 1, 2]).to_netcdf(tmp_path / "twice.nc", engine="h5netcdf")
     fails(tmp_path / "twice.nc", "its time 2020-05-01T12:05:00 is also in")
 
 
-def test_a_pattern_and_several_files(tmp_path):
+def test_a_pattern_and_several_files(tmp_path: Path) -> None:
     formats.write_knmi(tmp_path, RAIN)
     assert len(only(tmp_path / "*12?0.h5")[1]) == 3
     files = sorted(tmp_path.iterdir())
@@ -518,7 +534,7 @@ def test_a_pattern_and_several_files(tmp_path):
     assert step_between([sequence["time"].values]) == 5 * 60 * 10**9
 
 
-def test_formats_of_data_sets_are_recognised(tmp_path):
+def test_formats_of_data_sets_are_recognised(tmp_path: Path) -> None:
     write_taxibj(tmp_path / "taxibj", 1)
     assert recognise(tmp_path / "taxibj" / "BJ13_M32x32_T30_InOut.h5") == "taxibj"
     header = "P5\n# obstime 201609281445\n# producttype CAPPI\n# param CorrectedReflectivity\n4 3\n255\n"

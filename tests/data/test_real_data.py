@@ -1,7 +1,10 @@
 """Files of radar services against an independent reading of the same file; they are not part of this repository."""
 
 import gzip
+import io
 import tarfile
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -9,15 +12,15 @@ import pytest
 from PIL import Image
 
 from helpers.models import folder
-from msrnn.data.archive import open_archive
+from msrnn.data.archive import Archive, open_archive
 
 
-def minutes(archive):
+def minutes(archive: Archive) -> list[Any]:
     times = archive.sequences[0]["time"].values
     return [str(times[0])[:16], str(times[-1])[:16], set((np.diff(times) / np.timedelta64(1, "m")).tolist())]
 
 
-def test_knmi():
+def test_knmi() -> None:
     files = sorted((folder("MSRNN_TEST_DATA") / "knmi").glob("*.h5"))
     archive = open_archive(files)
     (sequence,) = archive.sequences
@@ -31,7 +34,7 @@ def test_knmi():
         np.testing.assert_allclose(sequence[number, 0].values, stored / 100, rtol=1e-6)
 
 
-def _radolan(path):
+def _radolan(path: Path | bytes) -> tuple[str, np.ndarray]:
     """Header and 16-bit counts, north first, after DWD's description of the format."""
     content = path if isinstance(path, bytes) else gzip.decompress(path.read_bytes())
     header, _, body = content.partition(b"\x03")
@@ -47,7 +50,7 @@ def _radolan(path):
         ("RE2210180700_005.gz", "1", None, "2022-10-18T07:05", 0.001),
     ],
 )
-def test_radolan(file, units, interval, time, scale):
+def test_radolan(file: str, units: str, interval: int | None, time: str, scale: float) -> None:
     path = folder("MSRNN_TEST_DATA") / "radolan" / file
     archive = open_archive(path)
     (sequence,) = archive.sequences
@@ -58,7 +61,7 @@ def test_radolan(file, units, interval, time, scale):
     np.testing.assert_allclose(sequence[0, 0].values, values, rtol=1e-5)
 
 
-def test_radolan_reflectivity():
+def test_radolan_reflectivity() -> None:
     path = folder("MSRNN_TEST_DATA") / "radolan" / "raa01-rx_10000-1408102050-dwd---bin.gz"
     (sequence,) = open_archive(path).sequences
     assert sequence.attrs["units"] == "dBZ"
@@ -70,13 +73,13 @@ def test_radolan_reflectivity():
     assert np.isnan(sequence[0, 0].values[counts == 250]).all()
 
 
-def test_a_series_of_nowcasts():
+def test_a_series_of_nowcasts() -> None:
     archive = open_archive(folder("MSRNN_TEST_DATA") / "radolan" / "RE*.gz")
     assert archive.sequences[0].shape == (20, 1, 900, 900)
     assert minutes(archive) == ["2022-10-18T07:00", "2022-10-18T08:35", {5.0}]
 
 
-def test_radolan_ascii_archive():
+def test_radolan_ascii_archive() -> None:
     path = folder("MSRNN_TEST_DATA") / "radolan" / "RW-20221018.tar.gz"
     archive = open_archive(path)
     (sequence,) = archive.sequences
@@ -84,38 +87,42 @@ def test_radolan_ascii_archive():
     assert minutes(archive) == ["2022-10-18T00:50", "2022-10-18T23:50", {60.0}]
     assert (sequence.attrs["units"], sequence.attrs["interval_minutes"]) == ("mm", 60)
     with tarfile.open(path) as packed:
-        values = np.loadtxt(packed.extractfile("RW_20221018-0750.asc"), skiprows=6)
+        file = packed.extractfile("RW_20221018-0750.asc")
+        assert file is not None
+        values = np.loadtxt(file, skiprows=6)
     np.testing.assert_allclose(sequence[7, 0].values, np.where(values == -1, np.nan, values / 10), rtol=1e-6)
 
 
-def test_radvor_archive():
+def test_radvor_archive() -> None:
     path = folder("MSRNN_TEST_DATA") / "radolan" / "DE1200_RV2210180700.tar.bz2"
     archive = open_archive(path)
     (sequence,) = archive.sequences
     assert sequence.shape == (25, 1, 1200, 1100)
     assert minutes(archive) == ["2022-10-18T07:00", "2022-10-18T09:00", {5.0}]
     with tarfile.open(path) as packed:
-        _, counts = _radolan(packed.extractfile("DE1200_RV2210180700_045").read())
+        file = packed.extractfile("DE1200_RV2210180700_045")
+        assert file is not None
+        _, counts = _radolan(file.read())
     values = np.where(counts & 0x2000, np.nan, (counts & 0xFFF) * 0.01).reshape(1200, 1100)[::-1]
     np.testing.assert_allclose(sequence[9, 0].values, values, rtol=1e-5)
 
 
 @pytest.mark.slow
-def test_pysteps_fmi():
+def test_pysteps_fmi() -> None:
     files = sorted((folder("MSRNN_TEST_DATA") / "fmi").glob("*.pgm.gz"))
     archive = open_archive(files, reader="pysteps:fmi_pgm")
     (sequence,) = archive.sequences
     assert sequence.shape == (40, 1, 1226, 760)
     assert sequence.attrs["units"] == "dBZ"
     assert minutes(archive) == ["2016-09-28T14:45", "2016-09-28T18:00", {5.0}]
-    with gzip.open(files[3]) as file:
-        counts = np.asarray(Image.open(file)).astype(float)
+    with Image.open(io.BytesIO(gzip.decompress(files[3].read_bytes()))) as image:
+        counts = np.asarray(image).astype(float)
     np.testing.assert_allclose(sequence[3, 0].values, np.where(counts == 255, np.nan, (counts - 64) / 2), rtol=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pysteps leaves the files open
-def test_pysteps_mch():
+def test_pysteps_mch() -> None:
     files = sorted((folder("MSRNN_TEST_DATA") / "mch").glob("*.gif"))
     options = {"product": "AQC", "unit": "mm", "accutime": "5"}
     archive = open_archive(files, reader="pysteps:mch_gif", reader_options=options)

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -5,26 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msrnn.data.splits import DAY_NS, NONE, TEST, TRAIN, VALIDATION, cut_windows, split_by
+from msrnn.data.splits import DAY_NS, NONE, TEST, TRAIN, VALIDATION, SplitBy, cut_windows, split_by
 from msrnn.errors import SettingsError
 
 ALL = (0.7, 0.15, 0.15)
 
 
-def cut(times, length=3, step=1, stride=1, usable=None):
-    times = np.asarray(times)
-    usable = np.ones(len(times), bool) if usable is None else np.asarray(usable, bool)
-    return cut_windows(times, usable, length, step, stride).tolist()
+def cut(
+    times: Sequence[float], length: int = 3, step: int = 1, stride: int = 1, usable: list[int] | None = None
+) -> list[list[int]]:
+    use = np.ones(len(times), bool) if usable is None else np.asarray(usable, bool)
+    windows: list[list[int]] = cut_windows(np.asarray(times), use, length, step, stride).tolist()
+    return windows
 
 
-def test_windows_stand_at_equal_steps():
+def test_windows_stand_at_equal_steps() -> None:
     assert cut([0, 1, 2, 3]) == [[0, 1, 2], [1, 2, 3]]
     assert cut([0, 1, 2, 3, 4], step=2) == [[0, 2, 4]]
     assert cut([0, 1]) == cut([]) == []
     assert cut(range(9), stride=4) == [[0, 1, 2], [4, 5, 6]]
 
 
-def test_a_gap_or_an_unusable_frame_is_never_inside():
+def test_a_gap_or_an_unusable_frame_is_never_inside() -> None:
     assert cut([0, 1, 2, 4, 5, 6]) == [[0, 1, 2], [3, 4, 5]]
     assert cut([0, 1, 2, 3.5, 4.5]) == [[0, 1, 2]]
     assert cut(range(7), usable=[1, 1, 1, 0, 1, 1, 1]) == [[0, 1, 2], [4, 5, 6]]
@@ -32,7 +35,7 @@ def test_a_gap_or_an_unusable_frame_is_never_inside():
 
 
 @given(st.lists(st.integers(0, 60), unique=True).map(sorted), st.integers(1, 5), st.integers(1, 3), st.integers(1, 4))
-def test_every_window_there_is_and_no_other(times, length, step, stride):
+def test_every_window_there_is_and_no_other(times: list[int], length: int, step: int, stride: int) -> None:
     windows = cut(times, length, step, stride)
     for window in windows:
         assert (np.diff([times[i] for i in window]) == step).all()
@@ -42,11 +45,18 @@ def test_every_window_there_is_and_no_other(times, length, step, stride):
         assert [times[window[0]] for window in windows] == starts
 
 
-def labels(times, by="time", shares=ALL, guard=0, timed=True, boundaries=(None, None)):
+def labels(
+    times: Sequence[np.ndarray | range],
+    by: SplitBy = "time",
+    shares: tuple[float, float, float] = ALL,
+    guard: int = 0,
+    timed: bool = True,
+    boundaries: tuple[int | None, int | None] = (None, None),
+) -> list[list[int]]:
     return [one.tolist() for one in split_by([np.array(t) for t in times], timed, by, shares, guard, boundaries)]
 
 
-def test_split_by_time():
+def test_split_by_time() -> None:
     (cut,) = labels([range(20)])
     assert cut == [TRAIN] * 14 + [VALIDATION] * 3 + [TEST] * 3
     (guarded,) = labels([range(20)], guard=2)
@@ -58,7 +68,7 @@ def test_split_by_time():
     assert labels([range(10)], boundaries=(None, 7)) == [[TRAIN] * 7 + [TEST] * 3]
 
 
-def test_the_same_time_is_in_the_same_split():
+def test_the_same_time_is_in_the_same_split() -> None:
     first, second = labels([range(0, 20, 2), range(0, 20, 2)])
     assert first == second
     one_after_another = labels([range(10), range(10)], timed=False)
@@ -66,7 +76,7 @@ def test_the_same_time_is_in_the_same_split():
 
 
 @pytest.mark.parametrize("by", ["day", "event"])
-def test_days_and_events_stay_whole_and_no_frame_is_in_two_splits(by):
+def test_days_and_events_stay_whole_and_no_frame_is_in_two_splits(by: SplitBy) -> None:
     hours = np.arange(0, 24, 4) * (DAY_NS // 24)
     length = 30
     if by == "event":
@@ -82,7 +92,7 @@ def test_days_and_events_stay_whole_and_no_frame_is_in_two_splits(by):
     assert (again[: len(label)] == label).all()  # whatever comes after
 
 
-def test_a_guard_takes_training_frames_near_the_others():
+def test_a_guard_takes_training_frames_near_the_others() -> None:
     times = np.arange(40 * 24) * (DAY_NS // 24)
     guard = 3 * DAY_NS // 24
     (label,) = split_by([times], True, "day", ALL, guard)
@@ -93,7 +103,7 @@ def test_a_guard_takes_training_frames_near_the_others():
     assert (label[unguarded == TEST] == TEST).all()
 
 
-def test_events_of_numbered_sequences():
+def test_events_of_numbered_sequences() -> None:
     cut = labels([range(5)] * 10, by="event", timed=False)
     assert all(len(set(one)) == 1 for one in cut)
     assert sorted(one[0] for one in cut) == [TRAIN] * 7 + [VALIDATION] + [TEST] * 2
@@ -102,6 +112,6 @@ def test_events_of_numbered_sequences():
     assert sorted(one_axis[::5]) == [TRAIN] * 7 + [VALIDATION] + [TEST] * 2
 
 
-def test_days_need_times():
+def test_days_need_times() -> None:
     with pytest.raises(SettingsError, match="the files say nothing of time"):
         labels([range(5)], by="day", timed=False)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,36 +11,44 @@ import torch
 import xarray as xr
 
 from helpers import formats
-from msrnn.data import Field, open_data
+from msrnn.data import Data, Field, open_data
+from msrnn.data.windowed import FileData
 from msrnn.errors import DataError, SettingsError
-from msrnn.settings import DataSettings
+from msrnn.settings import DataSettings, Split
 from msrnn.units import Units
 
-EVERYTHING = {"shares": (1.0, 0.0, 0.0), "guard": 0}
+EVERYTHING: dict[str, Any] = {"shares": (1.0, 0.0, 0.0), "guard": 0}
 
 
-def archive(tmp_path, values, drop=(), units="mm/h", name="rain.nc", **attrs):
+def archive(
+    tmp_path: Path,
+    values: np.ndarray,
+    drop: tuple[int, ...] = (),
+    units: str = "mm/h",
+    name: str = "rain.nc",
+    **attrs: Any,
+) -> str:
     keep = [k for k in range(len(values)) if k not in drop]
     formats.dataset(values, units, **attrs).isel(time=keep).to_netcdf(tmp_path / name, engine="h5netcdf")
     return str(tmp_path / name)
 
 
-def numbered(count=20, height=6, width=7):
+def numbered(count: int = 20, height: int = 6, width: int = 7) -> np.ndarray:
     """Frame t is t + 1 everywhere."""
     return np.ones((count, height, width)) * np.arange(1, count + 1)[:, None, None]
 
 
-def seen(dataset):
+def seen(dataset: list[torch.Tensor]) -> list[list[int]]:
     """The numbers of the frames of each window."""
     return [(window[:, 0, 0, 0] - 1).round().int().tolist() for window in dataset]
 
 
-def held_out(data, split, **options):
+def held_out(data: Data, split: Split, **options: Any) -> list[torch.Tensor]:
     dataset = data.held_out(split, **options)
     return [dataset[k] for k in range(len(dataset))]
 
 
-def test_every_split_has_windows_that_share_no_frame(tmp_path):
+def test_every_split_has_windows_that_share_no_frame(tmp_path: Path) -> None:
     where = archive(tmp_path, numbered(40), drop=(5,))
     data = open_data(DataSettings(where, shares=(0.5, 0.25, 0.25), guard=1), 2, 1, 0)
     frames = {split: sorted(chain(*seen(held_out(data, split)))) for split in ("train", "validation", "test")}
@@ -54,7 +64,7 @@ def test_every_split_has_windows_that_share_no_frame(tmp_path):
     assert data.epoch_samples == len(held_out(data, "train")) == 15
 
 
-def test_training_sees_each_window_once_an_epoch_in_a_new_order(tmp_path):
+def test_training_sees_each_window_once_an_epoch_in_a_new_order(tmp_path: Path) -> None:
     where = archive(tmp_path, numbered(12))
     data = open_data(DataSettings(where, **EVERYTHING), 2, 1, seed=3)
     training = data.training(30)
@@ -68,7 +78,7 @@ def test_training_sees_each_window_once_an_epoch_in_a_new_order(tmp_path):
     assert [int(other[k][0, 0, 0, 0]) for k in range(30)] != starts
 
 
-def test_steps_and_strides(tmp_path):
+def test_steps_and_strides(tmp_path: Path) -> None:
     where = archive(tmp_path, numbered(12))
     data = open_data(DataSettings(where, step_minutes=10, **EVERYTHING), 2, 1, 0)
     assert seen(held_out(data, "train"))[0] == [0, 2, 4]
@@ -78,7 +88,7 @@ def test_steps_and_strides(tmp_path):
     assert data.field.step_minutes == 5
 
 
-def test_crops(tmp_path):
+def test_crops(tmp_path: Path) -> None:
     grid = np.arange(16.0)[:, None] * 100 + np.arange(20.0)
     where = archive(tmp_path, np.broadcast_to(grid, (5, 16, 20)))
     data = open_data(DataSettings(where, crop=(4, 6), **EVERYTHING), 2, 1, 0)
@@ -100,7 +110,7 @@ def test_crops(tmp_path):
         open_data(DataSettings(where, crop=(17, 6), **EVERYTHING), 2, 1, 0).training(1)
 
 
-def test_crops_avoid_what_is_missing(tmp_path):
+def test_crops_avoid_what_is_missing(tmp_path: Path) -> None:
     values = np.full((4, 20, 20), np.nan)
     values[:, 12:, 12:] = 1
     data = open_data(DataSettings(archive(tmp_path, values), crop=(6, 6), max_missing=0.5, **EVERYTHING), 2, 1, 0)
@@ -108,16 +118,17 @@ def test_crops_avoid_what_is_missing(tmp_path):
     assert np.mean(np.array(missing) <= 0.5) > 0.9
 
 
-def test_windows_with_too_much_missing_are_left_out(tmp_path):
+def test_windows_with_too_much_missing_are_left_out(tmp_path: Path) -> None:
     values = numbered(10)
     values[:, :3] = np.nan  # outside radar range: half of each frame
     values[4, 3:5] = np.nan
     values[8] = np.nan
     where = archive(tmp_path, values)
 
-    def windows(**options):
+    def windows(**options: Any) -> tuple[list[int], FileData]:
         data = open_data(DataSettings(where, **options, **EVERYTHING), 2, 1, 0)
-        return [(w[0, 0, 5, 0] - 1).int().item() for w in held_out(data, "train")], data
+        assert isinstance(data, FileData)
+        return [int(w[0, 0, 5, 0] - 1) for w in held_out(data, "train")], data
 
     starts, _ = windows()
     assert starts == [0, 1, 2, 3, 4, 5]  # none has the frame that is all missing
@@ -130,11 +141,11 @@ def test_windows_with_too_much_missing_are_left_out(tmp_path):
         open_data(DataSettings(where, **EVERYTHING), 2, 1, 0).training(1)
 
 
-def test_dry_windows_are_thinned_in_training_only(tmp_path):
+def test_dry_windows_are_thinned_in_training_only(tmp_path: Path) -> None:
     values = np.zeros((300, 4, 4))
     values[100:110, :2] = 3.0
     where = archive(tmp_path, values)
-    options = {"shares": (0.5, 0.25, 0.25), "guard": 0}
+    options: dict[str, Any] = {"shares": (0.5, 0.25, 0.25), "guard": 0}
     count = {
         keep: len(held_out(open_data(DataSettings(where, min_wet=0.01, dry_keep=keep, **options), 2, 1, 0), "train"))
         for keep in (0.0, 0.3, 1.0)
@@ -144,12 +155,13 @@ def test_dry_windows_are_thinned_in_training_only(tmp_path):
     assert 25 < count[0.3] - 12 < 60
     data = open_data(DataSettings(where, min_wet=0.01, **options), 2, 1, 0)
     assert len(held_out(data, "test")) == 73
+    assert isinstance(data, FileData)
     assert data.left_out["train"] == {"dry": 136}
     wetter = open_data(DataSettings(where, min_wet=0.4, **options), 2, 1, 0)
     assert len(held_out(wetter, "train")) == 8
 
 
-def test_normalisation_is_fitted_to_the_training_split_alone(tmp_path):
+def test_normalisation_is_fitted_to_the_training_split_alone(tmp_path: Path) -> None:
     values = numbered(20)
     where = archive(tmp_path, values, units="1")
     data = open_data(DataSettings(where, shares=(0.5, 0.25, 0.25), guard=0), 2, 1, 0)
@@ -161,7 +173,7 @@ def test_normalisation_is_fitted_to_the_training_split_alone(tmp_path):
     assert (rain.normalisation, rain.units) == ("rain", Units("mm", 5))
 
 
-def test_another_archive_is_brought_to_the_models_field(tmp_path):
+def test_another_archive_is_brought_to_the_models_field(tmp_path: Path) -> None:
     rates = numbered(8) * 3
     field = Field(units=Units("mm/h"), normalisation="rain", step_minutes=5.0, spacing=(-1000.0, 1000.0))
     where = archive(tmp_path, rates / 12, units="mm", interval_minutes=5)
@@ -174,7 +186,7 @@ def test_another_archive_is_brought_to_the_models_field(tmp_path):
         open_data(DataSettings(where, size=(3, 7), **EVERYTHING), 2, 1, 0, field)
 
 
-def test_frames_are_resized_before_they_are_cropped(tmp_path):
+def test_frames_are_resized_before_they_are_cropped(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((4, 8, 12))
     where = archive(tmp_path, values, units="1")
     data = open_data(DataSettings(where, size=(4, 6), **EVERYTHING), 2, 1, 0)
@@ -185,23 +197,24 @@ def test_frames_are_resized_before_they_are_cropped(tmp_path):
     assert crops.training(1)[0].shape == (3, 1, 2, 3)
 
 
-def test_dates_and_days(tmp_path):
+def test_dates_and_days(tmp_path: Path) -> None:
     where = archive(tmp_path, numbered(20))
     settings = DataSettings(where, validation_from="2020-05-01T12:30", test_from="2020-05-01T13:00", guard=0)
     data = open_data(settings, 2, 1, 0)
     assert seen(held_out(data, "test")) == seen(held_out(open_data(replace(settings, split="time"), 2, 1, 0), "test"))
     assert seen(held_out(data, "validation"))[0] == [6, 7, 8]
     assert seen(held_out(data, "test"))[0] == [12, 13, 14]
-    for options, message in (
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"validation_from": "May"}, "write 2015-01-31"),
         ({"validation_from": "2021-01-01", "test_from": "2020-01-01"}, "must not be after"),
         ({"split": "day", "test_from": "2020-01-01"}, "dates are given with data.validation_from or data.test_from"),
-    ):
+    )
+    for options, message in wrong:
         with pytest.raises(SettingsError, match=message):
             open_data(DataSettings(where, **options), 2, 1, 0)
 
 
-def test_no_windows_says_why(tmp_path):
+def test_no_windows_says_why(tmp_path: Path) -> None:
     where = archive(tmp_path, numbered(10))
     data = open_data(DataSettings(where), 2, 1, 0)
     with pytest.raises(
@@ -209,12 +222,13 @@ def test_no_windows_says_why(tmp_path):
     ):
         data.held_out("validation")
     np.save(tmp_path / "frames.npy", numbered(10))
-    for options in ({"step_minutes": 5}, {"validation_from": "2020-01-01"}):
+    timed: tuple[dict[str, Any], ...] = ({"step_minutes": 5}, {"validation_from": "2020-01-01"})
+    for options in timed:
         with pytest.raises(SettingsError, match="the files say nothing of time; leave"):
             open_data(DataSettings(str(tmp_path / "frames.npy"), **options), 2, 1, 0)
 
 
-def test_splits_stay_what_they_are(tmp_path):
+def test_splits_stay_what_they_are(tmp_path: Path) -> None:
     """When frames are added before or after, or the context is another, no frame that trained is tested."""
     formats.dataset(numbered(60), "mm/h").isel(time=slice(10, 50)).to_netcdf(tmp_path / "old.nc", engine="h5netcdf")
     formats.dataset(numbered(60), "mm/h").to_netcdf(tmp_path / "new.nc", engine="h5netcdf")
@@ -228,41 +242,44 @@ def test_splits_stay_what_they_are(tmp_path):
     assert new.fingerprint != old.fingerprint
 
 
-def test_how_many_sequences_are_held_out(tmp_path):
+def test_how_many_sequences_are_held_out(tmp_path: Path) -> None:
     where = archive(tmp_path, numbered(40))
-    options = {"shares": (0.2, 0.4, 0.4), "guard": 0}
+    options: dict[str, Any] = {"shares": (0.2, 0.4, 0.4), "guard": 0}
     data = open_data(DataSettings(where, validation_samples=3, test_samples=100, **options), 2, 1, 0)
     assert [window[0] for window in seen(held_out(data, "validation"))] == [8, 14, 21]
     assert len(held_out(data, "test")) == 14
 
 
-def test_arrays_are_split_by_sequence(tmp_path):
+def test_arrays_are_split_by_sequence(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((10, 5, 1, 6, 6)).astype(np.float32)
     np.save(tmp_path / "frames.npy", values)
     data = open_data(DataSettings(str(tmp_path / "frames.npy")), 3, 2, 0)
-    sizes = {split: len(held_out(data, split)) for split in ("train", "validation", "test")}
+    splits: tuple[Split, ...] = ("train", "validation", "test")
+    sizes = {split: len(held_out(data, split)) for split in splits}
     assert sizes == {"train": 7, "validation": 1, "test": 2}
     assert data.field == Field(reader="array")
-    rows = {split: {w.numpy().tobytes() for w in held_out(data, split)} for split in sizes}
+    rows = {split: {w.numpy().tobytes() for w in held_out(data, split)} for split in splits}
     assert set.union(*rows.values()) == {one.tobytes() for one in values}
 
 
-def test_a_bad_file_is_never_turned_into_zeros(tmp_path):
+def test_a_bad_file_is_never_turned_into_zeros(tmp_path: Path) -> None:
     formats.write_knmi(tmp_path, formats.rain(12) + 1)
     bad = sorted(tmp_path.iterdir())[4]
     bad.write_bytes(bad.read_bytes()[:2000])
-    settings = {"shares": (1.0, 0.0, 0.0), "guard": 0}
+    settings: dict[str, Any] = {"shares": (1.0, 0.0, 0.0), "guard": 0}
     with pytest.raises(DataError, match=bad.name):
         open_data(DataSettings(str(tmp_path), **settings), 2, 1, 0)
     data = open_data(DataSettings(str(tmp_path), skip_bad=True, **settings), 2, 1, 0)
+    assert isinstance(data, FileData)
     assert [error.kind for error in data.archive.skipped] == ["damaged file"]
     assert len(held_out(data, "train")) == 2 + 5
     assert all((window[~window.isnan()] >= 1).all() for window in held_out(data, "train"))
 
 
-def test_values_keep_their_units(tmp_path):
+def test_values_keep_their_units(tmp_path: Path) -> None:
     """A window is what the file holds, NaN included."""
     values = formats.rain(8)
     data = open_data(DataSettings(archive(tmp_path, values), **EVERYTHING), 2, 1, 0)
     np.testing.assert_array_equal(held_out(data, "train")[1][:, 0].numpy(), values[1:4].astype(np.float32))
+    assert isinstance(data, FileData)
     assert isinstance(data.archive.sequences[0], xr.DataArray)

@@ -1,12 +1,14 @@
 """Stores that `data convert` makes, and what forecasts are written into."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from helpers import formats
 from msrnn.data.archive import Archive, open_archive
-from msrnn.data.statistics import STATISTICS
+from msrnn.data.statistics import STATISTICS, FrameStatistics
 from msrnn.data.write import convert, save_sequences
 from msrnn.errors import SettingsError
 
@@ -14,13 +16,13 @@ RAIN = formats.rain(150, 20, 30)
 
 
 @pytest.fixture
-def knmi(tmp_path):
+def knmi(tmp_path: Path) -> Path:
     (tmp_path / "radar").mkdir()
     formats.write_knmi(tmp_path / "radar", RAIN)
     return tmp_path / "radar"
 
 
-def test_a_store_holds_what_the_files_hold(knmi, tmp_path):
+def test_a_store_holds_what_the_files_hold(knmi: Path, tmp_path: Path) -> None:
     convert(open_archive(knmi), tmp_path / "rain.zarr")
     data = xr.open_zarr(tmp_path / "rain.zarr", chunks=None)
     assert set(data.data_vars) == {"rain_amount", *STATISTICS}
@@ -39,7 +41,7 @@ def test_a_store_holds_what_the_files_hold(knmi, tmp_path):
         convert(open_archive(knmi), tmp_path / "rain.zarr")
 
 
-def test_statistics_of_frames(tmp_path):
+def test_statistics_of_frames(tmp_path: Path) -> None:
     values = np.array([[[np.nan, 0.0, 0.1, 4.0]], [[np.nan] * 4]]).repeat(2, axis=1)
     formats.dataset(values).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     (statistics,) = open_archive(tmp_path / "rain.nc").scan()
@@ -49,12 +51,16 @@ def test_statistics_of_frames(tmp_path):
 
 
 @pytest.mark.parametrize("change", [None, "one file less", "other numbers"])
-def test_an_interrupted_conversion_goes_on(knmi, tmp_path, monkeypatch, change):
+def test_an_interrupted_conversion_goes_on(
+    knmi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str | None
+) -> None:
     """Or begins anew, if the files are others."""
     read = []
     honest = Archive.read
 
-    def interrupted(archive, number, frames, size=None):
+    def interrupted(
+        archive: Archive, number: int, frames: slice, size: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, FrameStatistics]:
         read.append(frames.start)
         if read == [0, 64]:
             raise KeyboardInterrupt
@@ -77,7 +83,7 @@ def test_an_interrupted_conversion_goes_on(knmi, tmp_path, monkeypatch, change):
     assert {path.name for path in tmp_path.iterdir()} == {"radar", "rain.zarr"}
 
 
-def test_bad_frames_are_left_out_and_listed(knmi, tmp_path):
+def test_bad_frames_are_left_out_and_listed(knmi: Path, tmp_path: Path) -> None:
     bad = sorted(knmi.iterdir())[70]
     bad.write_bytes(bad.read_bytes()[:2200])
     archive = open_archive(knmi, skip_bad=True)
@@ -91,7 +97,7 @@ def test_bad_frames_are_left_out_and_listed(knmi, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "gone"])
-def test_a_damaged_store_is_not_read_as_missing(knmi, tmp_path, damage):
+def test_a_damaged_store_is_not_read_as_missing(knmi: Path, tmp_path: Path, damage: str) -> None:
     """Frames 64 to 127 lie in its second shard; Zarr takes a file that is gone for missing values."""
     path = tmp_path / "rain.zarr"
     convert(open_archive(knmi), path)
@@ -111,7 +117,7 @@ def test_a_damaged_store_is_not_read_as_missing(knmi, tmp_path, damage):
     assert len(archive.skipped) == 64
 
 
-def test_resized_by_area_mean_in_mm_h(tmp_path):
+def test_resized_by_area_mean_in_mm_h(tmp_path: Path) -> None:
     dbz = np.where(np.random.default_rng(0).random((3, 4, 6)) < 0.5, -32.0, 30.0)
     formats.dataset(dbz, "dBZ").to_netcdf(tmp_path / "dbz.nc", engine="h5netcdf")
     convert(open_archive(tmp_path / "dbz.nc"), tmp_path / "small.zarr", size=(2, 3))
@@ -124,7 +130,7 @@ def test_resized_by_area_mean_in_mm_h(tmp_path):
     assert sequence["x"].values.tolist() == [500, 2500, 4500]
 
 
-def test_statistics_are_of_the_units_that_are_said(tmp_path):
+def test_statistics_are_of_the_units_that_are_said(tmp_path: Path) -> None:
     np.save(tmp_path / "rain.npy", RAIN)
     convert(open_archive(tmp_path / "rain.npy"), tmp_path / "rain.zarr")
     assert np.isnan(open_archive(tmp_path / "rain.zarr").scan()[0].wet).all()
@@ -133,18 +139,18 @@ def test_statistics_are_of_the_units_that_are_said(tmp_path):
     assert said.wet[0] > 0.5
 
 
-def test_a_grid_mapping_is_kept(tmp_path):
-    sequence = formats.dataset(RAIN[:4], "mm/h")
-    sequence["rain"].attrs["grid_mapping"] = "crs"
-    sequence.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+def test_a_grid_mapping_is_kept(tmp_path: Path) -> None:
+    data = formats.dataset(RAIN[:4], "mm/h")
+    data["rain"].attrs["grid_mapping"] = "crs"
+    data.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     (sequence,) = open_archive(tmp_path / "rain.nc").sequences
     save_sequences(tmp_path / "forecast.nc", [sequence])
-    with xr.open_dataset(tmp_path / "forecast.nc", decode_coords=False) as data:
-        assert data["rain_rate"].attrs["grid_mapping"] == "crs"
-        assert data["crs"].attrs == {"proj4": "+proj=stere"}
+    with xr.open_dataset(tmp_path / "forecast.nc", decode_coords=False) as forecast:
+        assert forecast["rain_rate"].attrs["grid_mapping"] == "crs"
+        assert forecast["crs"].attrs == {"proj4": "+proj=stere"}
 
 
-def test_numbered_sequences_become_one_with_gaps(tmp_path):
+def test_numbered_sequences_become_one_with_gaps(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((3, 4, 1, 5, 5))
     np.save(tmp_path / "frames.npy", values)
     convert(open_archive(tmp_path / "frames.npy"), tmp_path / "frames.zarr")
@@ -156,16 +162,15 @@ def test_numbered_sequences_become_one_with_gaps(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
-def test_forecasts_in_files(tmp_path, suffix):
+def test_forecasts_in_files(tmp_path: Path, suffix: str) -> None:
     sequence = formats.dataset(RAIN[:4], "mm/h")["rain"].expand_dims("channel", axis=1)
     path = tmp_path / f"forecast{suffix}"
     for _ in range(2):  # the second replaces the first
         save_sequences(path, [sequence])
     (again,) = open_archive(path).sequences
     np.testing.assert_array_equal(again.values, sequence.values)
-    assert again.coords.equals(
-        sequence.coords.to_dataset().drop_vars("crs").coords.merge(again.coords.to_dataset()[["crs"]]).coords
-    )
+    coords = sequence.coords.to_dataset().drop_vars("crs").coords.merge(again.coords.to_dataset()[["crs"]])
+    assert again.coords.to_dataset().equals(coords)
     save_sequences(tmp_path / f"two{suffix}", [sequence, sequence + 1])
     two = open_archive(tmp_path / f"two{suffix}").sequences
     np.testing.assert_allclose(two[1].values, sequence.values + 1)
