@@ -2,7 +2,9 @@
 
 import io
 import math
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from msrnn.cli import main
 from msrnn.data.field import Field
 from msrnn.errors import SettingsError
 from msrnn.runs.predictor import Predictor
-from msrnn.settings import DataSettings, ModelSettings, RunSettings
+from msrnn.settings import DataSettings, ModelSettings, RunSettings, TrainingLength, UnitName
 from msrnn.units import RAIN_UNITS, Z_R, Units, from_rate, to_rate
 
 pytestmark = pytest.mark.slow
@@ -46,7 +48,14 @@ dtypes = st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfl
     dtype=dtypes,
     horizon=st.integers(-1, 3),
 )
-def test_models(name, options, channels, shape, dtype, horizon):
+def test_models(
+    name: str,
+    options: dict[str, Any],
+    channels: tuple[int, int | None],
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    horizon: int,
+) -> None:
     torch.manual_seed(0)
     try:
         options = {"hidden_channels": 4} | options
@@ -71,13 +80,13 @@ def test_models(name, options, channels, shape, dtype, horizon):
     torch.testing.assert_close(predicted, forecast[:, 0], rtol=1e-4, atol=1e-5)
 
 
-FIELDS = [
+FIELDS: list[tuple[Any, UnitName, dict[str, Any]]] = [
     ("none", "1", {}),
     ("range", "1", {"smallest": -5.0, "largest": 1200.0}),
     ("rain", "mm/h", {}),
     ("rain", "dBZ", {}),
 ]
-PICTURES = {
+PICTURES: dict[str, Callable[[tuple[int, ...]], np.ndarray]] = {
     "dry": np.zeros,
     "wet": np.ones,
     "constant": lambda shape: np.full(shape, 0.3),
@@ -90,7 +99,7 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("size", [(1, 1), (9, 12)])
-def test_forecasts_are_numbers_whatever_the_input(name, size):
+def test_forecasts_are_numbers_whatever_the_input(name: str, size: tuple[int, int]) -> None:
     """Of all models; values out of range are refused or cut, and NaN comes out only where nothing was known."""
     torch.manual_seed(0)
     model = msrnn.create_model(name, hidden_channels=4)
@@ -117,12 +126,12 @@ def test_forecasts_are_numbers_whatever_the_input(name, size):
 
 @given(
     rates=st.lists(st.floats(0, 300, width=32), min_size=1, max_size=20),
-    units=st.sampled_from(sorted(RAIN_UNITS)),
+    unit=st.sampled_from(sorted(RAIN_UNITS)),
     interval=st.floats(1, 1440),
     z_r=st.sampled_from(sorted(Z_R)),
 )
-def test_units_there_and_back(rates, units, interval, z_r):
-    units = Units(units, interval)
+def test_units_there_and_back(rates: list[float], unit: UnitName, interval: float, z_r: str) -> None:
+    units = Units(unit, interval)
     given_rates = torch.tensor(rates, dtype=torch.float64)
     back = to_rate(from_rate(given_rates, units, Z_R[z_r]), units, Z_R[z_r])
     floor = given_rates < 0.05  # below, a reflectivity is that of no rain
@@ -142,9 +151,10 @@ words = st.sampled_from(WORDS.split())
 
 @settings(deadline=None, max_examples=300)
 @given(arguments=st.lists(words | st.text(max_size=8), max_size=6))
-def test_the_command_line(arguments, tmp_path_factory):
+def test_the_command_line(arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever is typed: an answer, or one line and exit code 2; never a traceback."""
-    said, code = io.StringIO(), 0
+    said = io.StringIO()
+    code: str | int = 0
     with pytest.MonkeyPatch.context() as patch, redirect_stderr(said), redirect_stdout(io.StringIO()):
         patch.chdir(tmp_path_factory.mktemp("typed"))
         try:
@@ -160,11 +170,11 @@ def test_the_command_line(arguments, tmp_path_factory):
 @given(st.dictionaries(st.sampled_from(["context", "horizon", "batch_size", "accumulate", "epochs", "warmup", "clip",
        "learning_rate", "patience", "workers", "seed", "devices", "nodes"]),
        st.integers(-2, 40) | st.floats() | st.none()))  # fmt: skip
-def test_settings(options):
+def test_settings(options: dict[str, Any]) -> None:
     try:
         run = RunSettings(ModelSettings("ms-convlstm"), DataSettings(name="moving-mnist", epoch_samples=100), **options)
     except (SettingsError, TypeError) as error:
         assert str(error)
         return
-    assert run.steps >= 1
+    assert TrainingLength.of(run, 100).steps >= 1
     assert run.length >= 2

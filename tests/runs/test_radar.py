@@ -1,18 +1,21 @@
 """The whole loop on radar files: train, evaluate, predict."""
 
 import gzip
+from collections.abc import Callable
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
 import xarray as xr
-from PIL import Image
+from PIL import Image, ImageSequence
 from safetensors.torch import load_file
 
 import msrnn
 from helpers import formats
 from helpers.commands import refused
+from helpers.models import head_bias
 from msrnn.cli import main
 from msrnn.data.archive import open_archive
 from msrnn.plots import colours
@@ -21,7 +24,7 @@ from msrnn.units import Units
 COUNT, MISSING = 40, np.s_[:, :4, :5]
 
 
-def moving_rain():
+def moving_rain() -> np.ndarray:
     """(time, y, x) mm in five minutes: a block that moves to the right; a corner is never known."""
     values = np.zeros((COUNT, 24, 28))
     for t in range(COUNT):
@@ -37,20 +40,20 @@ TRAIN = [
 
 
 @pytest.fixture(scope="module")
-def radar(tmp_path_factory):
+def radar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("radar")
     formats.write_knmi(folder, moving_rain())
     return folder
 
 
 @pytest.fixture(scope="module")
-def run(radar, tmp_path_factory):
+def run(radar: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "rain"
     main(["train", *TRAIN, "--data", str(radar), "--data.crop", "16", f"--out={path}"])
     return path
 
 
-def test_what_a_run_knows_of_its_data(run):
+def test_what_a_run_knows_of_its_data(run: Path) -> None:
     predictor = msrnn.load(run, device="cpu")
     field = predictor.field
     assert (field.units, field.step_minutes, field.spacing) == (Units("mm", 5), 5, (-1000, 1000))
@@ -58,7 +61,7 @@ def test_what_a_run_knows_of_its_data(run):
     assert predictor.settings.data.epoch_samples == 8
 
 
-def test_evaluate_says_what_was_scored(run, capsys):
+def test_evaluate_says_what_was_scored(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["evaluate", str(run), "--device=cpu"])
     table = capsys.readouterr().out
     assert max(map(len, table.splitlines())) <= 80
@@ -67,26 +70,28 @@ def test_evaluate_says_what_was_scored(run, capsys):
     assert "csi 0.5 mm/h" in table
 
 
-def test_a_run_on_a_store_of_the_same_files_is_the_same(radar, run, tmp_path):
+def test_a_run_on_a_store_of_the_same_files_is_the_same(radar: Path, run: Path, tmp_path: Path) -> None:
     main(["data", "convert", str(radar), "--to", str(tmp_path / "rain.zarr")])
     main(["train", *TRAIN, f"--data={tmp_path / 'rain.zarr'}", "--data.crop=16x16", f"--out={tmp_path / 'run'}"])
     for name, weight in load_file(run / "weights.safetensors").items():
         torch.testing.assert_close(load_file(tmp_path / "run" / "weights.safetensors")[name], weight)
 
 
-def test_workers_change_nothing(radar, run, tmp_path):
+def test_workers_change_nothing(radar: Path, run: Path, tmp_path: Path) -> None:
     main(["train", *TRAIN, "--data", str(radar), "--data.crop=16", "--workers=1", f"--out={tmp_path / 'run'}"])
     for name, weight in load_file(run / "weights.safetensors").items():
         assert load_file(tmp_path / "run" / "weights.safetensors")[name].equal(weight)
 
 
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
-def test_predict_from_files(run, radar, tmp_path, capsys, suffix):
+def test_predict_from_files(
+    run: Path, radar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
     files = sorted(radar.iterdir())[:9]
     output = tmp_path / f"forecast{suffix}"
     main(["predict", str(run), "--input", *map(str, files), "--output", str(output), "--horizon=4", "--device=cpu"])
     assert "4 frames of 24 x 28, after 3 given until 2020-05-01T12:40" in capsys.readouterr().err
-    forecast = xr.open_dataset(output, **({"engine": "zarr"} if suffix == ".zarr" else {}))["rain_amount"]
+    forecast = xr.open_dataset(output, engine="zarr" if suffix == ".zarr" else None)["rain_amount"]
     assert forecast.dims == ("time", "channel", "y", "x")
     assert forecast.attrs["units"] == "mm"
     assert forecast.attrs["projection"] == "+proj=stere +lat_0=90"
@@ -105,7 +110,7 @@ def test_predict_from_files(run, radar, tmp_path, capsys, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4", ".png"])
-def test_predict_in_radar_colours(run, radar, tmp_path, suffix):
+def test_predict_in_radar_colours(run: Path, radar: Path, tmp_path: Path, suffix: str) -> None:
     output = tmp_path / f"forecast{suffix}"
     main(["predict", str(run), "--input", str(radar), "--output", str(output), "--device=cpu"])
     if suffix == ".mp4":
@@ -113,12 +118,14 @@ def test_predict_in_radar_colours(run, radar, tmp_path, suffix):
         return
     if suffix == ".png":
         pixels = Image.open(output).convert("RGB")
-        counts = {colour: count for count, colour in pixels.getcolors(pixels.width * pixels.height)}
+        found = pixels.getcolors(pixels.width * pixels.height)
+        assert found is not None
+        counts = {colour: count for count, colour in found}
         assert counts[colours.MISSING] > 2000  # five frames have a corner of it, the legend a patch of some hundreds
         assert counts[colours.DRY] > pixels.width * pixels.height // 10
         return
     with Image.open(output) as image:
-        assert image.n_frames == 5
+        assert len(ImageSequence.all_frames(image)) == 5
         first = np.asarray(image.convert("RGB")).astype(int)
     zoom, top, left = 4, 26, 74
     inside = first[top : top + 24 * zoom : zoom, left : left + 28 * zoom : zoom]
@@ -129,7 +136,7 @@ def test_predict_in_radar_colours(run, radar, tmp_path, suffix):
     assert (inside[20, 20] == 0).all()
 
 
-def test_units_are_converted_where_that_is_exact(run):
+def test_units_are_converted_where_that_is_exact(run: Path) -> None:
     predictor = msrnn.load(run, device="cpu")
     given = moving_rain()[:3].astype(np.float32)
     expected = predictor.predict(given, 2)
@@ -168,7 +175,9 @@ def test_units_are_converted_where_that_is_exact(run):
         (lambda a: a.expand_dims(channel=2, axis=1), "its number of channels: 2; the model's: 1"),
     ],
 )
-def test_what_does_not_fit_the_model_is_refused(run, change, message):
+def test_what_does_not_fit_the_model_is_refused(
+    run: Path, change: Callable[[xr.DataArray], xr.DataArray], message: str
+) -> None:
     with xr.set_options(keep_attrs=True):
         base = formats.dataset(moving_rain()[:4], "mm", interval_minutes=5.0)["rain"]
         frames = change(base.assign_coords(y=-1000.0 * np.arange(24), x=1000.0 * np.arange(28)))
@@ -176,7 +185,7 @@ def test_what_does_not_fit_the_model_is_refused(run, change, message):
         msrnn.load(run, device="cpu").predict(frames, 2)
 
 
-def test_units_of_the_input_are_its_own(radar, tmp_path):
+def test_units_of_the_input_are_its_own(radar: Path, tmp_path: Path) -> None:
     """Also where the training's files did not say theirs; which are then those of other files that do not."""
     np.save(tmp_path / "rain.npy", 12 * np.nan_to_num(moving_rain()))
     out = tmp_path / "run"
@@ -191,7 +200,7 @@ def test_units_of_the_input_are_its_own(radar, tmp_path):
     )
 
 
-def test_several_files_to_every_output(radar, tmp_path, capsys):
+def test_several_files_to_every_output(radar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values = np.random.default_rng(0).random((2, 9, 8, 9)).astype(np.float32)
     np.save(tmp_path / "a.npy", values[0])
     np.save(tmp_path / "b.npy", values[1, :7])
@@ -214,7 +223,9 @@ def test_several_files_to_every_output(radar, tmp_path, capsys):
     assert "b.npy: 7 frames, the context is 8: give more, or use fewer with --context 7" in refusal
 
 
-def test_a_worker_says_which_file_is_bad(radar, run, tmp_path, capsys):
+def test_a_worker_says_which_file_is_bad(
+    radar: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     store = tmp_path / "rain.zarr"
     main(["data", "convert", str(radar), "--to", str(store)])
     for chunk in (store / "rain_amount" / "c").rglob("0"):
@@ -228,7 +239,7 @@ def test_a_worker_says_which_file_is_bad(radar, run, tmp_path, capsys):
     assert "damaged file, " in capsys.readouterr().out
 
 
-def test_predict_reads_the_paper_sets_as_training_does(tmp_path, capsys):
+def test_predict_reads_the_paper_sets_as_training_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """RY in HDF5: what is negative is missing, whoever reads it."""
     rain = np.round(100 * np.random.default_rng(0).random((12, 24, 24)))
     rain[:, :, :3] = -1
@@ -248,7 +259,9 @@ def test_predict_reads_the_paper_sets_as_training_does(tmp_path, capsys):
     assert np.isfinite(forecast[..., 3:]).all()
 
 
-def test_a_context_frame_that_is_missing_as_a_whole(run, tmp_path, capsys):
+def test_a_context_frame_that_is_missing_as_a_whole(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     values = moving_rain()[:6]
     values[-1] = np.nan
     formats.write_knmi(tmp_path, values)
@@ -256,7 +269,7 @@ def test_a_context_frame_that_is_missing_as_a_whole(run, tmp_path, capsys):
     assert "frame 3 of 3 is missing as a whole" in refusal
 
 
-def test_bad_frames_in_the_context(tmp_path, capsys):
+def test_bad_frames_in_the_context(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values = np.random.default_rng(0).random((12, 8, 9)).astype(np.float32)
     np.save(tmp_path / "all.npy", values)
     main(["train", *TRAIN, f"--data={tmp_path / 'all.npy'}", "--data.shares=0.5,0.5,0", f"--out={tmp_path / 'run'}"])
@@ -276,14 +289,14 @@ def test_bad_frames_in_the_context(tmp_path, capsys):
     assert "of the last 3 frames the last 1 can be read: use --context 1" in refused(capsys, *arguments)
 
 
-def test_advice_is_in_the_words_of_the_command(radar, tmp_path, capsys):
+def test_advice_is_in_the_words_of_the_command(radar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     formats.dataset(formats.rain(8), "mm").to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     refusal = refused(capsys, "train", "--model=ms-convlstm", "--data", tmp_path / "rain.nc", "--out=x")
     assert "say it, such as --data.interval-minutes 5" in refusal
     assert "say it, such as --interval-minutes 5" in refused(capsys, "data", "inspect", tmp_path / "rain.nc")
 
 
-def test_resume_notices_more_files(radar, tmp_path, capsys):
+def test_resume_notices_more_files(radar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "radar"
     folder.mkdir()
     for path in sorted(radar.iterdir())[:30]:
@@ -300,7 +313,7 @@ def test_resume_notices_more_files(radar, tmp_path, capsys):
     assert "radar have changed since" in refused(capsys, "train", "--resume", "--out", tmp_path / "run")
 
 
-def test_resume_notices_other_data(tmp_path, capsys):
+def test_resume_notices_other_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "heat.npy"
     values = 250 + 30 * np.random.default_rng(0).random((8, 6, 8, 9)).astype(np.float32)
     np.save(path, values[:, :, None])
@@ -310,7 +323,7 @@ def test_resume_notices_other_data(tmp_path, capsys):
     assert "heat.npy have changed since" in refused(capsys, "train", "--resume", "--out", tmp_path / "run")
 
 
-def test_inspect(radar, tmp_path, capsys):
+def test_inspect(radar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["data", "inspect", str(radar), "--context=3", "--horizon=2"])
     text = capsys.readouterr().out
     for words in (
@@ -340,7 +353,9 @@ def test_inspect(radar, tmp_path, capsys):
     assert max(map(len, text.partition("damaged")[0].splitlines())) <= 80
 
 
-def test_the_commands_say_what_is_wrong(run, radar, tmp_path, capsys):
+def test_the_commands_say_what_is_wrong(
+    run: Path, radar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad = tmp_path / "bad"
     bad.mkdir()
     for path in sorted(radar.iterdir())[:20]:
@@ -349,7 +364,7 @@ def test_the_commands_say_what_is_wrong(run, radar, tmp_path, capsys):
     broken.write_bytes(broken.read_bytes()[:1500])
     train = ["train", *TRAIN, "--out", tmp_path / "new", "--data", bad]
     output = ["--output", tmp_path / "out.nc"]
-    for arguments, message in [
+    wrong: list[tuple[list[object], str]] = [
         (train, "RAD_NL25_RAP_5min_202005011225.h5: cannot be read as"),
         ([*train, "--data.reader", "odim"], "cannot be read as ODIM HDF5"),
         ([*train, "--data.reader", "nothing"], "no reader 'nothing'; choose from"),
@@ -366,15 +381,16 @@ def test_the_commands_say_what_is_wrong(run, radar, tmp_path, capsys):
         (["data", "convert", radar, "--to", tmp_path / "rain.nc"], "a store is called something.zarr"),
         (["data", "convert", radar, "--to", tmp_path / "a.zarr", "--size=0"], "--size 0: at least 1"),
         (["data", "convert", bad, "--to", tmp_path / "a.zarr"], "202005011225.h5"),
-        (["data", "convert", radar], "required: --to"),
-        (["data", "inspect"], "required: PATH"),
-    ]:  # fmt: skip
+        (["data", "convert", radar], "--to must be given"),
+        (["data", "inspect"], "PATH must be given"),
+    ]  # fmt: skip
+    for arguments, message in wrong:
         assert message in refused(capsys, *arguments), arguments
     main(["data", "convert", str(bad), "--to", str(tmp_path / "a.zarr"), "--skip-bad"])
     assert "19 frames, 1 skipped" in capsys.readouterr().err
 
 
-def test_frames_are_resized_as_in_training(radar, tmp_path):
+def test_frames_are_resized_as_in_training(radar: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     main(["train", *TRAIN, "--data", str(radar), "--data.size=12x14", f"--out={out}"])
     main(["predict", str(out), "--input", str(radar), "--output", str(tmp_path / "f.nc"), "--device=cpu"])
@@ -390,7 +406,7 @@ def test_frames_are_resized_as_in_training(radar, tmp_path):
     np.testing.assert_allclose(forecast.values[:, 0], whole, rtol=1e-4, atol=1e-6)
 
 
-def test_data_that_are_not_in_zero_to_one(tmp_path, capsys):
+def test_data_that_are_not_in_zero_to_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Fitted to the training split, inverted by predict."""
     values = 250 + 30 * np.random.default_rng(0).random((8, 6, 8, 9)).astype(np.float32)
     np.save(tmp_path / "heat.npy", values[:, :, None])
@@ -403,7 +419,7 @@ def test_data_that_are_not_in_zero_to_one(tmp_path, capsys):
     assert predictor.field.normalisation == "range"
     assert 250 <= predictor.field.smallest < 251
     predictor.model.head.weight.data.zero_()
-    predictor.model.head.bias.data.fill_(0.5)
+    head_bias(predictor.model).fill_(0.5)
     forecast = predictor.predict(values[0, :3])
     assert forecast.min() == forecast.max() == pytest.approx((predictor.field.smallest + predictor.field.largest) / 2)
     with pytest.raises(ValueError, match="frames must be floats, in units 1, got uint8"):

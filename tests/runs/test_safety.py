@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,19 +30,19 @@ SETTINGS = RunSettings(
 class Malicious:
     """Makes a file when it is unpickled."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (self.path,)
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path: Path) -> RunDirectory:
     return train(SETTINGS, tmp_path / "run")
 
 
-def test_malicious_pickles_are_refused(run, tmp_path):
+def test_malicious_pickles_are_refused(run: RunDirectory, tmp_path: Path) -> None:
     made = tmp_path / "made"
     torch.save({"global_step": 1, "fingerprint": 0, "more": Malicious(made)}, run.last_checkpoint)
     with pytest.raises(SettingsError, match=r"last\.ckpt is damaged"):
@@ -68,7 +69,7 @@ def test_malicious_pickles_are_refused(run, tmp_path):
     assert made.exists()  # it would have been
 
 
-def test_a_run_of_a_newer_version(run):
+def test_a_run_of_a_newer_version(run: RunDirectory) -> None:
     document = yaml.safe_load(run.settings_file.read_text())
     document["versions"]["msrnn"] = "99.1.0"
     document["unheard_of"] = 1
@@ -81,7 +82,7 @@ def test_a_run_of_a_newer_version(run):
         msrnn.load(run.path)
 
 
-def test_weights_of_another_shape(run):
+def test_weights_of_another_shape(run: RunDirectory) -> None:
     weights = load_file(run.weights_file)
     weights["head.weight"] = weights["head.weight"][:, :2].contiguous()
     save_file(weights, run.weights_file)
