@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 NOX := $(BIN)/nox -s
 
-.PHONY: demo lint test test-all slow lowest browser wheel clean
+.PHONY: demo lint test test-all slow coverage lowest browser wheel clean
 
 demo: .venv/installed
 	$(BIN)/msrnn demo --out runs/demo
@@ -18,7 +18,7 @@ test-all: test wheel slow
 slow: .venv/installed-radar browser
 	$(NOX) slow
 
-lint lowest wheel: .venv/installed-dev
+lint coverage lowest wheel: .venv/installed-dev
 	$(NOX) $@
 
 # Reports are tested in a browser.

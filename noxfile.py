@@ -4,6 +4,7 @@ Sessions run in the environment that holds nox, which `make .venv/installed-dev`
 constraints.txt. `lowest` and `wheel` make one of their own and remove it when all went well.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -21,6 +22,8 @@ nox.options.stop_on_first_error = True
 os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
 
 FAST = ("pytest", "-n", "auto", "-m", "not slow")
+LEAST_COVERED = 80
+"""Per cent of the lines of a file; `coverage` names files with less."""
 
 
 @nox.session
@@ -36,6 +39,22 @@ def lint(session: nox.Session) -> None:
 def fast(session: nox.Session) -> None:
     """The fast tests; arguments after -- go to pytest."""
     session.run(*FAST, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The fast tests, which run slower so, and how much of the package they run, in their own process."""
+    found = Path("build/coverage.json")
+    core = {"COVERAGE_CORE": "sysmon"} if sys.version_info >= (3, 12) else {}  # faster
+    session.run(*FAST, "--cov", f"--cov-report=json:{found}", *session.posargs, env=core)
+    report = json.loads(found.read_text())
+    shares = {name: file["summary"]["percent_covered"] for name, file in report["files"].items()}
+    for name, share in shares.items():
+        if share < LEAST_COVERED:
+            session.log(f"{share:3.0f} % of {name}")
+    session.log(
+        f"{report['totals']['percent_covered']:.1f} % of all lines; files with less than {LEAST_COVERED} % are above"
+    )
 
 
 @nox.session
