@@ -277,23 +277,6 @@ def test_switches_need_no_value(tmp_path: Path, frames: Path, capsys: pytest.Cap
     assert "expected" in refused(capsys, "train", "--model", "convlstm", "--compile", "perhaps", *out)
 
 
-def test_switches_are_true() -> None:
-    given = ["train", "--compile", "--data.skip-bad", "--out", "run"]
-    assert normalised(given) == ["train", "--compile=true", "--data.skip_bad=true", "--out", "run"]
-    assert normalised(["train", "--compile", "false", "--data.skip-bad"])[1:] == [
-        "--compile",
-        "false",
-        "--data.skip_bad=true",
-    ]
-
-
 def test_memory_modes_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = refused(capsys, "train", "--model", "convlstm", "--memory", "foo", "--out", tmp_path / "run")
     assert said == "msrnn: --model.memory: expected one of 'keep', 'step', 'sqrt', 'auto'. Got value: foo"
-
-
-def test_names_of_score_files_are_short_and_tell_apart() -> None:
-    one, other = _short_name("-data=" + "a" * 300), _short_name("-data=" + "a" * 299 + "b")
-    assert one != other
-    assert max(len(one), len(other)) < 140
-    assert _short_name("-horizon=3") == "-horizon=3"

@@ -1,8 +1,12 @@
 """`msrnn.evaluate` and `msrnn.train` as functions, with a user's own objects."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import msrnn
 from msrnn.data import Data, Datasets, open_data
@@ -11,21 +15,26 @@ from msrnn.evaluation.evaluate import LONGEST_NAME, scores_path
 from msrnn.runs.directory import RunDirectory
 from msrnn.settings import OWN
 
-DIGITS = {"digits": {"size": (16, 16), "digit_size": 8}, "epoch_samples": 8, "validation_samples": 2, "test_samples": 3}
-SMALL = {"context": 2, "horizon": 2, "epochs": 1, "device": "cpu"}
-MODEL = {"name": "ms-convlstm", "hidden_channels": 4}
+DIGITS: dict[str, Any] = {
+    "digits": {"size": (16, 16), "digit_size": 8},
+    "epoch_samples": 8,
+    "validation_samples": 2,
+    "test_samples": 3,
+}
+SMALL: dict[str, Any] = {"context": 2, "horizon": 2, "epochs": 1, "device": "cpu"}
+MODEL: dict[str, Any] = {"name": "ms-convlstm", "hidden_channels": 4}
 
 
-def moving(count, seed):
+def moving(count: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.rand((count, 4, 1, 16, 16), generator=generator)
 
 
-def own_data():
+def own_data() -> Datasets:
     return Datasets({"train": moving(6, 0), "validation": moving(2, 1), "test": list(moving(3, 2))}, fingerprint=7)
 
 
-def test_names_of_score_files_are_short_and_tell_apart(tmp_path):
+def test_names_of_score_files_are_short_and_tell_apart(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     one, other = scores_path(run, {"data": "a" * 300}), scores_path(run, {"data": "a" * 299 + "b"})
     assert one != other
@@ -34,7 +43,7 @@ def test_names_of_score_files_are_short_and_tell_apart(tmp_path):
     assert scores_path(run, {}).name == "scores"
 
 
-def test_train_and_evaluate_by_keywords(tmp_path):
+def test_train_and_evaluate_by_keywords(tmp_path: Path) -> None:
     run = msrnn.train(model=MODEL, data=DIGITS | {"name": "moving-mnist"}, out=tmp_path / "run", **SMALL)
     assert isinstance(run, RunDirectory)
     assert run.settings().data.digits.size == (16, 16)
@@ -49,7 +58,7 @@ def test_train_and_evaluate_by_keywords(tmp_path):
         msrnn.train(model="ms-convlstm", out=tmp_path / "new", horizn=3)
 
 
-def test_settings_with_changes(tmp_path):
+def test_settings_with_changes(tmp_path: Path) -> None:
     settings = msrnn.RunSettings(msrnn.ModelSettings(**MODEL), msrnn.DataSettings(), **SMALL)
     data = msrnn.DataSettings(digits=msrnn.DigitsSettings(size=(16, 16), digit_size=8), epoch_samples=4)
     run = msrnn.train(settings, tmp_path / "run", data=data, epochs=2)
@@ -57,7 +66,7 @@ def test_settings_with_changes(tmp_path):
     assert run.settings().model.hidden_channels == 4
 
 
-def test_data_of_ones_own(tmp_path):
+def test_data_of_ones_own(tmp_path: Path) -> None:
     data = own_data()
     assert isinstance(data, Data)
     run = msrnn.train(model=MODEL, data=data, out=tmp_path / "run", **SMALL)
@@ -74,10 +83,10 @@ def test_data_of_ones_own(tmp_path):
     assert not torch.equal(torch.stack(first), torch.stack(second))
 
 
-def test_a_loss_of_ones_own(tmp_path):
-    seen = []
+def test_a_loss_of_ones_own(tmp_path: Path) -> None:
+    seen: list[torch.Size] = []
 
-    def loss(predictions, truth, weights):
+    def loss(predictions: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         seen.append(predictions.shape)
         return (weights * (predictions - truth).abs()).mean()
 
@@ -90,11 +99,11 @@ def test_a_loss_of_ones_own(tmp_path):
     assert msrnn.load(run.path, "cpu").predict(np.zeros((2, 16, 16), np.float32)).shape == (2, 16, 16)
 
 
-def test_a_baseline_of_ones_own(tmp_path):
+def test_a_baseline_of_ones_own(tmp_path: Path) -> None:
     data = own_data()
     run = msrnn.train(model=MODEL, data=data, out=tmp_path / "run", **SMALL)
 
-    def mean(context, horizon):
+    def mean(context: Tensor, horizon: int) -> Tensor:
         return context.mean(dim=1, keepdim=True).expand(-1, horizon, -1, -1, -1)
 
     evaluation = msrnn.evaluate(run, data=data, own_baselines={"mean": mean})
@@ -105,7 +114,7 @@ def test_a_baseline_of_ones_own(tmp_path):
         msrnn.evaluate(run, data=data, own_baselines={"mean": mean}, protocol="paper")
 
 
-def test_data_by_name_or_path(tmp_path):
+def test_data_by_name_or_path(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", np.random.default_rng(0).random((40, 8, 8), np.float32))
     data = msrnn.open_data(tmp_path / "frames.npy", context=2, horizon=1)
     assert data.held_out("test")[0].shape == (3, 1, 8, 8)

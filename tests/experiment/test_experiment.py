@@ -20,12 +20,12 @@ from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.cli import main
 from msrnn.errors import SettingsError, StoppedError
 from msrnn.experiment.comparison import Difference, difference, with_deviation
-from msrnn.experiment.plan import Document, frames_of, merged, read_plan, training_bytes
+from msrnn.experiment.plan import Document, frames_of, read_plan, training_bytes
 from msrnn.experiment.workers import run_missing
 from msrnn.runs.directory import RunDirectory
 from msrnn.scores import Score
 from msrnn.scores.results import MODEL, Evaluation, ScoreRow, resample_key
-from msrnn.settings import ModelSettings, RunSettings, settings_from
+from msrnn.settings import ModelSettings, RunSettings, merged, settings_from
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SETTINGS = {
