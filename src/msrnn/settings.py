@@ -212,13 +212,17 @@ class DataSettings:
             *(Setting("data.split"), ": dates are given with ", Setting("data.validation_from"), " or "),
             *(Setting("data.test_from"), "; leave it out"),
         )
-        if self.name in NAMED_FILES:
+        if self.name in DATA_SETS:
             self._refuse(OWN_SETTINGS, " is for files of your own")
             need = (Setting("data.name", self.name), " needs its files: ", Setting("data.path", "FOLDER"))
             _require(self.path is not None, *need)
         else:
-            own = (f" is for {', '.join(NAMED_FILES)}; name your own files with ", Setting("data.name", "PATH"))
-            self._refuse(("path", "actions"), *own)
+            self._refuse(
+                ("path",), f" is for {', '.join(DATA_SETS)}; name your own files with ", Setting("data.name", "PATH")
+            )
+        for name, one in DATA_SETS.items():
+            if name != self.name:
+                self._refuse(one.own, f" is for {name}")
 
     @property
     def reader_settings(self) -> ReaderSettings:
@@ -228,7 +232,7 @@ class DataSettings:
     @property
     def frame_size(self) -> tuple[int, int] | None:
         """What frames are resized to; None: they are not."""
-        return self.size or NAMED_SIZES.get(self.name)
+        return self.size or (DATA_SETS[self.name].size if self.name in DATA_SETS else None)
 
     def _refuse(self, names: Sequence[str], *why: object) -> None:
         """Refuse settings that mean nothing here, unless they have their defaults."""
@@ -240,8 +244,22 @@ class DataSettings:
             _require(getattr(self, setting.name) == default, Setting(f"data.{setting.name}"), *why, *given)
 
 
-NAMED_FILES = ("kth", "taxibj", "germany")
-NAMED_SIZES = {"kth": (88, 88), "germany": (124, 124)}
+class DataSet(NamedTuple):
+    """A data set with a name."""
+
+    module: str
+    """Opens its files and splits its frames; see `msrnn.data.sets`."""
+    size: tuple[int, int] | None = None
+    """Frames are resized to it; None: they are not."""
+    own: tuple[str, ...] = ()
+    """Settings of data that are for it alone."""
+
+
+DATA_SETS = {
+    "kth": DataSet("msrnn.data.sets.kth", (88, 88), own=("actions",)),
+    "taxibj": DataSet("msrnn.data.sets.taxibj"),
+    "germany": DataSet("msrnn.data.sets.germany", (124, 124)),
+}
 OWN_SETTINGS = (
     "reader", "reader_options", "units", "interval_minutes", "split", "shares", "validation_from", "test_from", "guard",
 )  # fmt: skip

@@ -9,6 +9,8 @@ from msrnn.errors import Setting, SettingsError
 
 NONE, TRAIN, VALIDATION, TEST = -1, 0, 1, 2
 """Labels of frames; those between two splits belong to none."""
+Labels = list[np.ndarray]
+"""For each sequence, the split of each frame."""
 SplitBy = Literal["time", "day", "event"]
 DAY_NS = 86_400_000_000_000
 GOLDEN = (5**0.5 - 1) / 2

@@ -14,12 +14,12 @@ from torch import Tensor
 from msrnn.data.archive import Archive, step_between
 from msrnn.data.field import MINUTE_NS, Field, fitted
 from msrnn.data.held_out import Drawn, HeldOut
-from msrnn.data.paper_sets import NAMED, open_files
+from msrnn.data.sets import open_files
 from msrnn.data.splits import DAY_NS, TEST, TRAIN, VALIDATION, cut_windows, split_by
 from msrnn.data.statistics import FrameStatistics
 from msrnn.errors import DataError, Setting, SettingsError
 from msrnn.randomness import generator, shuffled
-from msrnn.settings import DataSettings, Split
+from msrnn.settings import DATA_SETS, DataSettings, Split
 from msrnn.units import Z_R, Units
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -47,16 +47,15 @@ class FileData:
     ) -> None:
         self.settings = settings
         self.seed = seed
-        self.archive = open_files(settings)
+        self.archive, named_split = open_files(settings)
         self.length = context + horizon
         self.guard = context if settings.guard is None else settings.guard
-        named = NAMED.get(settings.name)
         self.size = settings.frame_size
         self.statistics = self.archive.scan()
         self.times = [one.astype(np.int64) for one in self.archive.times]
         self.step = self._step()
-        if named is not None:
-            self.labels = named.labels(self.archive)
+        if named_split is not None:
+            self.labels = named_split
         else:
             by = settings.split or ("event" if not self.archive.timed and len(self.times) > 1 else "time")
             boundaries = _boundaries(settings, self.archive.timed)
@@ -75,7 +74,7 @@ class FileData:
     def stored_settings(self) -> DataSettings:
         """The settings with the split pinned: it stays when the archive grows, or the context changes."""
         settings = replace(self.settings, epoch_samples=self.epoch_samples)
-        if settings.name in NAMED:
+        if settings.name in DATA_SETS:
             return settings
         settings = replace(settings, guard=self.guard)
         if not self.archive.timed or settings.split in ("day", "event"):

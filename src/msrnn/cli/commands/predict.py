@@ -16,11 +16,12 @@ def predict(
     *,
     input: list[str],
     output: str,
-    files: Annotated[dict[str, Any], Options(ReaderSettings, "data.", default=AS_TRAINED)],
+    files: Annotated[dict[str, Any], Options(ReaderSettings, "data.", default=AS_TRAINED, without=("skip_bad",))],
     context: int | None = None,
     horizon: int | None = None,
     device: Device = "auto",
     overwrite: bool = False,
+    skip_bad: bool = False,
 ) -> None:
     """Forecast from files of your own.
 
@@ -32,8 +33,9 @@ def predict(
         horizon: Frames to predict. Default: as in training.
         device: Where to compute.
         overwrite: Replace the output if it exists.
+        skip_bad: Leave out files that cannot be used, and list them.
     """
     from msrnn.runs.from_files import predict_files
 
-    settings = read_settings(ReaderSettings, files, "data.")
+    settings = read_settings(ReaderSettings, files | {"skip_bad": skip_bad}, "data.")
     sys.stderr.write(predict_files(run, input, Path(output), settings, context, horizon, device, overwrite) + "\n")

@@ -6,20 +6,26 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from msrnn.data.readers.arrays import ArrayReader
 from msrnn.data.readers.base import Reader, start_of
-from msrnn.data.readers.hdf5 import HDF5Reader, KNMIReader, ODIMReader
-from msrnn.data.readers.images import ImageReader, VideoReader
+from msrnn.data.readers.esri_ascii import ASCIIGridReader
+from msrnn.data.readers.germany import GermanyReader
+from msrnn.data.readers.hdf5 import HDF5Reader
+from msrnn.data.readers.images import ImageReader
+from msrnn.data.readers.knmi import KNMIReader
 from msrnn.data.readers.netcdf import XarrayReader, ZarrReader
-from msrnn.data.readers.radolan import ASCIIGridReader, PystepsReader, RadolanReader, pysteps_importer
-from msrnn.data.readers.taxibj import GermanyReader, TaxiBJReader, is_taxibj
+from msrnn.data.readers.odim import ODIMReader
+from msrnn.data.readers.pysteps import PystepsReader, pysteps_importer
+from msrnn.data.readers.radolan import RadolanReader
+from msrnn.data.readers.taxibj import TaxiBJReader
+from msrnn.data.readers.video import VideoReader
 from msrnn.errors import Setting, SettingsError
 
 READERS: dict[str, type[Reader]] = {
     "array": ArrayReader,
     "hdf5": HDF5Reader,
-    "netcdf": XarrayReader,
-    "zarr": ZarrReader,
     "images": ImageReader,
     "video": VideoReader,
     "knmi": KNMIReader,
@@ -28,20 +34,12 @@ READERS: dict[str, type[Reader]] = {
     "esri-ascii": ASCIIGridReader,
     "taxibj": TaxiBJReader,
     "germany": GermanyReader,
+    "netcdf": XarrayReader,
+    "zarr": ZarrReader,
 }
-"""Besides these, `pysteps:NAME` is any importer of pysteps."""
+"""Name to reader; the first that knows a file reads it. Besides these, `pysteps:NAME` is any importer of pysteps."""
 PYSTEPS = "pysteps:"
-
-SIGNATURES: tuple[tuple[str, str], ...] = (
-    (r"P5\s.*# obstime \d{12}\s.*# param CorrectedReflectivity", f"{PYSTEPS}fmi_pgm"),
-    (r"\x93NUMPY|PK\x03\x04", "array"),
-    (r"CDF[\x01\x02\x05]", "netcdf"),
-    (r"\x89PNG|GIF8|II\*\x00|MM\x00\*|P[256]\s|\xff\xd8\xff", "images"),
-    (r"[A-Z]{2}\d{11}\d{4}BY", "radolan"),
-    (r"\s*(ncols|nrows)\s+\d+", "esri-ascii"),
-    (r"RIFF....AVI |....ftyp|\x1a\x45\xdf\xa3|\x00\x00\x01[\xba\xb3]|FLV|OggS", "video"),
-)
-"""How the (unpacked) content of a file begins, and its reader; HDF5 is looked into."""
+FMI_PGM = r"P5\s.*# obstime \d{12}\s.*# param CorrectedReflectivity"
 
 
 def make_reader(name: str, options: Mapping[str, Any]) -> Reader:
@@ -95,10 +93,10 @@ def recognise(path: Path) -> str | None:
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return _recognise_hdf5(path)
     beginning = start.decode("latin-1")
-    for signature, name in SIGNATURES:
-        if re.match(signature, beginning, re.DOTALL):
-            return name
-    return None
+    if re.match(FMI_PGM, beginning, re.DOTALL):
+        return f"{PYSTEPS}fmi_pgm"
+    signatures = ((name, reader.signature) for name, reader in READERS.items() if reader.signature)
+    return next((name for name, signature in signatures if re.match(signature, beginning, re.DOTALL)), None)
 
 
 def is_zarr(path: Path) -> bool:
@@ -107,17 +105,8 @@ def is_zarr(path: Path) -> bool:
 
 
 def _recognise_hdf5(path: Path) -> str:
-    import h5py
-
     try:
         with h5py.File(path) as file:
-            if "image1/image_data" in file and "overview" in file:
-                return "knmi"
-            if "what" in file and file["what"].attrs.get("object") in (b"COMP", b"IMAGE", "COMP", "IMAGE"):
-                return "odim"
-            if is_taxibj(file):
-                return "taxibj"
-            is_netcdf = "_NCProperties" in file.attrs or any("DIMENSION_LIST" in item.attrs for item in file.values())
-            return "netcdf" if is_netcdf else "hdf5"
+            return next((name for name, reader in READERS.items() if reader.recognises(file)), "hdf5")
     except (OSError, RuntimeError, KeyError, AttributeError):
         return "netcdf" if path.suffix in (".nc", ".nc4") else "hdf5"

@@ -57,6 +57,7 @@ class ArrayReader(Reader):
     """
 
     name: ClassVar[str] = "array"
+    signature: ClassVar[str] = r"\x93NUMPY|PK\x03\x04"
     array: str = ""
     units: str | None = None
     missing: float | None = None

@@ -13,6 +13,7 @@ from tokenize import TokenError
 from typing import Any, ClassVar, cast
 from zipfile import BadZipFile
 
+import h5py
 import numpy as np
 import xarray as xr
 from PIL import Image
@@ -24,6 +25,8 @@ from msrnn.units import UNITS, Units
 
 AXES = ("time", "channel", "y", "x")
 GZIP_MAGIC = b"\x1f\x8b"
+RADOLAN_PROJECTION = "+proj=stere +lat_0=90 +lat_ts=60 +lon_0=10 +a=6370040 +b=6370040 +units=m"
+RADAR_EXTRA = 'pip install "msrnn[radar]"'
 READ_ERRORS = (
     ArithmeticError,
     AttributeError,
@@ -84,6 +87,13 @@ class Reader:
     """Reads files of one format; its fields are the reader's options. Subclasses are frozen dataclasses."""
 
     name: ClassVar[str]
+    signature: ClassVar[str] = ""
+    """Regular expression of how the content of a file begins, unpacked; of HDF5, `recognises` looks inside."""
+
+    @classmethod
+    def recognises(cls, file: h5py.File) -> bool:
+        """Whether an HDF5 file is of this format."""
+        return False
 
     def headers(self, path: Path) -> list[Header]:
         """Each sequence in a file."""
@@ -182,3 +192,11 @@ def evenly(first: float, step: float, count: int, axis: str, units: str, from_co
     name = {"long_name": "distance from the lower left corner"} if from_corner else {}
     attrs = name or {"standard_name": f"projection_{axis}_coordinate"}
     return xr.Variable((axis,), first + step * np.arange(count), attrs | {"units": units, "axis": axis.upper()})
+
+
+def cells(left: float, bottom: float, edge: float, height: int, width: int) -> dict[str, xr.Variable]:
+    """Return the centres of square cells in metres, from the upper left one on."""
+    return {
+        "y": evenly(bottom + (height - 0.5) * edge, -edge, height, "y", "m"),
+        "x": evenly(left + 0.5 * edge, edge, width, "x", "m"),
+    }

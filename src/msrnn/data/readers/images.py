@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
 
-from msrnn.data.readers.arrays import largest_value, scaled
-from msrnn.data.readers.base import GZIP_MAGIC, Header, Reader, Sliced, View, given_units, reading, unpacked
+from msrnn.data.readers.base import GZIP_MAGIC, Header, Reader, Sliced, given_units, reading, unpacked
 from msrnn.data.readers.timestamps import nanoseconds, time_in_name
 from msrnn.errors import DataError, Setting
 
@@ -24,6 +23,7 @@ class ImageReader(Reader):
     """
 
     name: ClassVar[str] = "images"
+    signature: ClassVar[str] = r"\x89PNG|GIF8|II\*\x00|MM\x00\*|P[256]\s|\xff\xd8\xff"
     pattern: str = ""
     colour: str = "grey"
     units: str | None = None
@@ -78,56 +78,3 @@ def _time_of_one(path: Path, pattern: str) -> np.datetime64 | None:
             raise DataError("no time", path, reason, ("name another ", Setting("data.reader_options.pattern")))
         return time
     return time_in_name(path.name) if sum(letter.isdigit() for letter in path.name) >= 12 else None
-
-
-@dataclass(frozen=True)
-class VideoReader(Reader):
-    """Video that ffmpeg decodes, through PyAV; in [0, 1]. Each file is a sequence of its own.
-
-    Args:
-        colour: "grey", or "rgb" for three channels.
-        units: of the pixels' numbers; by default they are scaled to [0, 1].
-    """
-
-    name: ClassVar[str] = "video"
-    colour: str = "grey"
-    units: str | None = None
-
-    def headers(self, path: Path) -> list[Header]:
-        pixels = self._decode(path)
-        channels = 3 if self.colour == "rgb" else 1
-        largest = largest_value(pixels.dtype, self.units)
-        return [Header((len(pixels), channels, *pixels.shape[1:3]), units=given_units(self.units), largest=largest)]
-
-    def frames(self, path: Path) -> list[Sliced]:
-        pixels = self._decode(path)  # uint8: a quarter of float32
-        frames = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
-        largest = largest_value(pixels.dtype, self.units)
-        return [View(frames.shape, lambda key: scaled(frames[key], largest), frames.nbytes)]
-
-    def _decode(self, path: Path) -> np.ndarray:
-        """(time, y, x) or (time, y, x, 3), uint8"""
-        try:
-            import av
-        except ImportError as error:
-            reason = "reading video needs PyAV"
-            raise DataError("PyAV is missing", path, reason, 'pip install "msrnn[video]"') from error
-        with reading(path, "video"):
-            try:
-                with av.open(str(path)) as container:
-                    form = "rgb24" if self.colour == "rgb" else "gray"
-                    pixels = np.stack([frame.to_ndarray(format=form) for frame in container.decode(video=0)])
-                    _check_length(container, len(pixels))
-                    return pixels
-            except av.FFmpegError as error:
-                raise ValueError(str(error)) from error
-
-
-def _check_length(container: Any, frames: int) -> None:
-    """Raise a `ValueError`, if a video says that it has more frames than can be decoded."""
-    stream = container.streams.video[0]
-    said = stream.frames
-    if not said and container.duration and stream.average_rate:
-        said = round(container.duration / 1e6 * stream.average_rate)
-    if frames < 0.99 * said - 1:
-        raise ValueError(f"{frames} of {said} frames can be decoded")

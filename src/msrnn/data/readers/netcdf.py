@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -27,9 +28,15 @@ class XarrayReader(Reader):
     """
 
     name: ClassVar[str] = "netcdf"
+    signature: ClassVar[str] = r"CDF[\x01\x02\x05]"
     variable: str = ""
     units: str | None = None
     missing: float | None = None
+
+    @classmethod
+    def recognises(cls, file: h5py.File) -> bool:
+        """Whether an HDF5 file is of this format."""
+        return "_NCProperties" in file.attrs or any("DIMENSION_LIST" in item.attrs for item in file.values())
 
     def headers(self, path: Path) -> list[Header]:
         with reading(path, self.name), self._open(path) as data:
@@ -108,6 +115,12 @@ class ZarrReader(XarrayReader):
     """A Zarr store, as `msrnn data convert` makes it or as xarray does."""
 
     name: ClassVar[str] = "zarr"
+    signature: ClassVar[str] = ""
+
+    @classmethod
+    def recognises(cls, file: h5py.File) -> bool:
+        """A store is a folder."""
+        return False
 
     def _open(self, path: Path) -> xr.Dataset:
         with warnings.catch_warnings():

@@ -8,7 +8,6 @@ import h5py
 import numpy as np
 
 from msrnn.data.readers.base import Header, Reader, Sliced, View, reading
-from msrnn.data.readers.hdf5 import HDF5Reader
 from msrnn.errors import DataError
 from msrnn.units import Units
 
@@ -25,6 +24,16 @@ class TaxiBJReader(Reader):
 
     name: ClassVar[str] = "taxibj"
 
+    @classmethod
+    def recognises(cls, file: h5py.File) -> bool:
+        """Whether an HDF5 file is of this format."""
+        if set(file) != {"data", "date"} or not len(file["date"]):
+            return False
+        if file["data"].ndim != 4 or file["data"].shape[1] != 2:
+            return False
+        first = file["date"][0]
+        return len(first.decode() if isinstance(first, bytes) else str(first)) == 10
+
     def headers(self, path: Path) -> list[Header]:
         with reading(path, "TaxiBJ HDF5"), h5py.File(path) as file:
             times, places = _complete_days(file["date"][()])
@@ -40,14 +49,6 @@ class TaxiBJReader(Reader):
         return [View(data.shape, lambda key: data[key], data.nbytes)]
 
 
-def is_taxibj(file: h5py.File) -> bool:
-    """Whether a file is one of TaxiBJ's."""
-    if set(file) != {"data", "date"} or file["data"].ndim != 4 or file["data"].shape[1] != 2 or not len(file["date"]):
-        return False
-    first = file["date"][0]
-    return len(first.decode() if isinstance(first, bytes) else str(first)) == 10
-
-
 def _complete_days(dates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Times of the slots of complete days, rising, and where they are."""
     texts = [date.decode() if isinstance(date, bytes) else str(date) for date in dates.tolist()]
@@ -61,21 +62,3 @@ def _complete_days(dates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             complete.append(of_day)
     places = np.concatenate(complete) if complete else np.empty(0, np.int64)
     return days[places] + (slots[places] - 1) * np.timedelta64(30, "m"), places
-
-
-@dataclass(frozen=True)
-class GermanyReader(HDF5Reader):
-    """DWD's RY in HDF5: mm in five minutes, integers in 1/100 mm; what is negative is missing."""
-
-    name: ClassVar[str] = "germany"
-
-    def headers(self, path: Path) -> list[Header]:
-        return [Header(h.shape, h.times, Units("mm", 5.0), coords=h.coords) for h in super().headers(path)]
-
-    def _values(self, array: h5py.Dataset, stored: np.ndarray) -> np.ndarray:
-        values = np.asarray(stored, np.float64)
-        missing = values < 0
-        if array.dtype.kind in "iu":
-            missing |= values >= np.iinfo(array.dtype).max
-            values = values / 100
-        return np.where(missing, np.nan, values)
