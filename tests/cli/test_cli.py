@@ -146,7 +146,7 @@ def test_bad_usage(run: Path, frames: Path, tmp_path: Path, capsys: pytest.Captu
     train = ["train", "--out", nothing, *SMALL]
     output = ["--output", tmp_path / "out.npy"]
     wrong: list[tuple[list[object], str]] = [
-        ([], "expected"),
+        ([], "required: COMMAND"),
         (["tarin"], "train"),
         ([*train, "--model", "ms-predrn"], "no model 'ms-predrn'; choose from cms-lstm, convlstm"),
         ([*train], "--model must be given"),
@@ -195,7 +195,7 @@ def test_bad_usage(run: Path, frames: Path, tmp_path: Path, capsys: pytest.Captu
         (["predict", run, "--input", frames, "--output", "/proc/nothing/out.npy"], "cannot be written"),
         (["predict", nothing, "--input", frames, *output], "no run directory"),
         (["experiment", recipe, "--out", frames], "frames.npy: that is a file; name a folder"),
-        ([*train, "--model", "ms-mim", "--config", recipe], "no setting data.sise; did you mean data.size?"),
+        ([*train, "--model", "ms-mim", "--config", recipe], "no setting data.sise; did you mean --data.size?"),
     ]  # fmt: skip
     for arguments, message in wrong:
         assert message in refused(capsys, *arguments), arguments
@@ -279,4 +279,4 @@ def test_switches_need_no_value(tmp_path: Path, frames: Path, capsys: pytest.Cap
 
 def test_memory_modes_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = refused(capsys, "train", "--model", "convlstm", "--memory", "foo", "--out", tmp_path / "run")
-    assert said == "msrnn: --model.memory: expected one of 'keep', 'step', 'sqrt', 'auto'. Got value: foo"
+    assert said == "msrnn: --memory: expected one of keep, step, sqrt, auto, got 'foo'"

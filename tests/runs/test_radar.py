@@ -381,8 +381,8 @@ def test_the_commands_say_what_is_wrong(
         (["data", "convert", radar, "--to", tmp_path / "rain.nc"], "a store is called something.zarr"),
         (["data", "convert", radar, "--to", tmp_path / "a.zarr", "--size=0"], "--size 0: at least 1"),
         (["data", "convert", bad, "--to", tmp_path / "a.zarr"], "202005011225.h5"),
-        (["data", "convert", radar], "--to must be given"),
-        (["data", "inspect"], "PATH must be given"),
+        (["data", "convert", radar], "required: --to"),
+        (["data", "inspect"], "required: PATH"),
     ]  # fmt: skip
     for arguments, message in wrong:
         assert message in refused(capsys, *arguments), arguments
