@@ -33,7 +33,7 @@ def _require(condition: bool, *message: object) -> None:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Model"""
+    """Model."""
 
     name: str
     """Name of the model, e.g. ms-predrnn; a wrong one lists them all."""
@@ -61,7 +61,7 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class DigitsSettings:
-    """Moving digits: only for data moving-mnist"""
+    """Moving digits: only for data moving-mnist."""
 
     folder: str | None = None
     """Folder with MNIST's IDX files; without it, the handwritten digits that come with scikit-learn."""
@@ -94,7 +94,7 @@ class DigitsSettings:
 
 @dataclass(frozen=True)
 class ReaderSettings:
-    """How files are read"""
+    """How files are read."""
 
     reader: str | None = None
     """Reader of the files. Default: by the first file's content."""
@@ -115,7 +115,7 @@ class ReaderSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Data"""
+    """Data."""
 
     name: str = "moving-mnist"
     """moving-mnist, kth, taxibj or germany; or your own: a file, a folder, or a pattern in quotes."""
@@ -275,7 +275,7 @@ the Hong Kong Observatory's."""
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Training"""
+    """Training."""
 
     model: ModelSettings
     data: DataSettings

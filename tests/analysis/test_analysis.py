@@ -106,7 +106,7 @@ def measured(model: msrnn.Forecaster, workload: Workload) -> tuple[int, ...]:
 def _shaped(formulas: dict[Any, Any]) -> dict[Any, Any]:
     """torch's counter hands shapes to formulas unless they ask for tensors."""
     for formula in formulas.values():
-        formula._get_raw = True
+        formula._get_raw = True  # noqa: SLF001 - how torch marks formulas
     return formulas
 
 

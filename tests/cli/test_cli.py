@@ -69,7 +69,7 @@ def test_evaluate(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"run3: {run}" in said.replace("\n", "")
 
 
-def test_evaluate_on_other_data(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_on_other_data(run: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "frames.npy", np.random.default_rng(0).random((40, 16, 16), np.float32))

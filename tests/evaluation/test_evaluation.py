@@ -356,7 +356,7 @@ def test_memory_does_not_grow_with_the_test_set() -> None:
     assert many - few < 40  # MiB; the frames alone are 14 MiB in float32, forecasts and errors many times that
 
 
-def test_one_lead_time(tmp_path: Path) -> None:
+def test_one_lead_time() -> None:
     settings = digits(horizon=1)
     evaluation = score_forecasts(untrained(settings), settings)
     assert evaluation.value("model", "mse", 1) == evaluation.value("model", "mse")

@@ -115,7 +115,7 @@ def test_the_death_of_one_ends_the_other(tmp_path: Path, which: str) -> None:
     process.communicate(timeout=60)
     assert process.returncode != 0
     deadline = time.monotonic() + 60
-    while os.path.exists(f"/proc/{other}"):
+    while Path(f"/proc/{other}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.2)
 

@@ -87,7 +87,7 @@ def test_workers_end_with_the_training(tmp_path: Path) -> None:
     process.stdout.close()
     process.wait()
     deadline = time.monotonic() + 30
-    while any(os.path.exists(f"/proc/{child}") for child in children):
+    while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.2)
 

@@ -141,8 +141,11 @@ class Cost:
         return outputs + (self._stretches - 1) * self._carried + self._peak("step", stretch)
 
     def training_bytes(self, memory: str) -> int:
-        """Bytes that training takes: the peak; weights, Adam's two moments and the last step's gradients, which are
-        kept until the backward pass; and a batch of frames."""
+        """Compute the bytes that training takes.
+
+        They are the peak; weights, Adam's two moments and the last step's gradients, which are kept until the backward
+        pass; and a batch of frames.
+        """
         return self.peak(memory) + 4 * self.weight_bytes + self.input_bytes
 
     @property

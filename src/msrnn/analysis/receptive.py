@@ -62,8 +62,11 @@ def _width(h: Tensor, scale: int) -> int:
 
 
 class _PoisonedFunctions(TorchFunctionMode):
-    """NaN spreads through bilinear samples as through everything else: from where it is read, and from positions; and
-    through attention, whose products are not computed, from any key and value to all queries."""
+    """Lets NaN spread through bilinear samples and attention as through everything else.
+
+    Through samples it spreads from where they are read, and from positions; through attention, whose products are not
+    computed, from any key and value to all queries.
+    """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         kwargs = kwargs or {}
@@ -95,8 +98,9 @@ class _PoisonedLocalAttention(TorchDispatchMode):
 
 
 def effective(model: Forecaster, frames: Tensor, horizon: int = 1) -> NDArray[np.float64]:
-    """How strongly the centre of the last predicted frame depends on each pixel of the context (Luo et al. 2016,
-    https://arxiv.org/abs/1701.04128).
+    """Measure how strongly the centre of the last predicted frame depends on each pixel of the context.
+
+    Luo et al. 2016, https://arxiv.org/abs/1701.04128.
 
     Args:
         model: with the weights that matter.

@@ -157,7 +157,7 @@ def options_of(command: Command) -> dict[str, list[Option]]:
 
 def _settings(path: tuple[str, ...], options: Options) -> Iterator[tuple[str, Option]]:
     """List settings as options, each with the title of its group."""
-    title, hints, texts = options.kind.__doc__ or "", get_type_hints(options.kind), _texts(options.kind)
+    title, hints, texts = (options.kind.__doc__ or "").rstrip("."), get_type_hints(options.kind), _texts(options.kind)
     inner = []
     for one in fields(options.kind):
         name, hint = f"{options.group}{one.name}", hints[one.name]

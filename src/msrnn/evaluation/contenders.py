@@ -97,9 +97,10 @@ def constant(task: Task, image: Tensor) -> Contender:
 
 
 def extrapolation(task: Task) -> Contender:
-    """The last rain, carried on by its motion: pysteps' Lucas-Kanade flow and semi-Lagrangian extrapolation (Pulkkinen
-    et al. 2019, https://doi.org/10.5194/gmd-12-4185-2019). What comes in over the border, or from where rain is not
-    known, is dry.
+    """Make a baseline that carries the last rain on by its motion.
+
+    It is pysteps' Lucas-Kanade flow and semi-Lagrangian extrapolation (Pulkkinen et al. 2019,
+    https://doi.org/10.5194/gmd-12-4185-2019). What comes in over the border, or from where rain is not known, is dry.
 
     Raises:
         SettingsError: pysteps is missing, the data are no rain, or there are fewer than two frames to see motion in.
@@ -115,7 +116,7 @@ def extrapolation(task: Task) -> Contender:
         from pysteps.nowcasts.extrapolation import forecast as extrapolate
 
     def carry(rates: np.ndarray) -> np.ndarray:
-        """(time, y, x) in mm/h to (lead, y, x)"""
+        """Carry rates (time, y, x) in mm/h on to (lead, y, x)."""
         recent = rates[-MOTION_FRAMES:]
         wet = np.where(recent >= LEAST_RAIN_MM_H, recent, 1)
         decibels = np.where(recent >= LEAST_RAIN_MM_H, 10 * np.log10(wet), DRY_DB)

@@ -180,7 +180,7 @@ def score_forecasts(
     rows, resamples = _rows(sums, task.leads, len(of_each), count)
     if all(isnan(row.value) for row in rows if row.score == "ssim"):
         notes.append("ssim is nan: no window of 11 pixels is without a missing one, or frames are smaller.")
-    notes += _unreached(rows, thresholds, "mm/h" if own.is_rain else "")
+    notes += _unreached(rows, "mm/h" if own.is_rain else "")
     protocol = _protocol(task, scoring, thresholds) | {
         "data": settings.data.name,
         "sequences": len(of_each),
@@ -328,7 +328,7 @@ def _skill(score: Score, values: Tensor, reference: Tensor | None) -> Tensor:
     return skill.masked_fill(skill.isinf(), torch.nan)  # the reference is perfect
 
 
-def _unreached(evaluation_rows: list[ScoreRow], thresholds: Sequence[float], unit: str) -> list[str]:
+def _unreached(evaluation_rows: list[ScoreRow], unit: str) -> list[str]:
     """A sentence, if no true pixel reaches a threshold: then nothing can be detected."""
     rows = [row for row in evaluation_rows if (row.model, row.score, row.lead) == (MODEL, "pod", ALL)]
     missing = [f"{row.threshold:g}" for row in rows if np.isnan(row.value)]

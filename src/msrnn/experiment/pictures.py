@@ -33,9 +33,9 @@ from msrnn.tables import Table
 
 
 def write_report(results: Results, grids: Mapping[str, Sequence[Table]], device: str = "auto") -> Path:
-    """Write report.md and its figures into the experiment's folder: tables, scores against lead time, memory against
-    score, forecasts side by side, effective receptive fields.
+    """Write report.md and its figures into the experiment's folder.
 
+    It holds tables, scores against lead time, memory against score, forecasts side by side, effective receptive fields.
     Forecasts and receptive fields are those of each model's first seed, on the first test sequence.
     """
     folder = results.plan.folder

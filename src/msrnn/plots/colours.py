@@ -34,7 +34,7 @@ class ColourScale:
         return np.array((*self.colours, MISSING), np.uint8)
 
     def colour(self, frames: np.ndarray) -> np.ndarray:
-        """(y, x) as (y, x, 3)"""
+        """Paint a picture (y, x) as (y, x, 3)."""
         pixels: np.ndarray = self.palette[self.classes(frames)]
         return pixels
 

@@ -108,7 +108,7 @@ class SummedScores(Metric):
             self.resampled += torch.einsum("br,bsl->rsl", weights, self.latest.to(self.resampled))
 
     def compute(self) -> dict[Score, Tensor]:
-        """Each score, (lead,); NaN, where there is nothing to count. (torchmetrics makes a scalar of a single lead.)"""
+        """Compute each score, (lead,), NaN where there is nothing to count; torchmetrics makes a scalar of one lead."""
         return self.scores(self.sums)
 
     def per_lead(self) -> dict[Score, Tensor]:

@@ -100,8 +100,9 @@ class FrameScores(SummedScores):
 
 
 class BalancedErrors(SummedScores):
-    """balanced_mse and balanced_mae of rain in [0, 1]: means over pixels of errors times a weight of the true rain
-    (Shi et al. 2017, https://arxiv.org/abs/1706.03458, section 5.2).
+    """balanced_mse and balanced_mae of rain in [0, 1]: means over pixels of errors times a weight of the true rain.
+
+    Shi et al. 2017, https://arxiv.org/abs/1706.03458, section 5.2.
 
     Args:
         leads: lead times of a forecast.
@@ -131,8 +132,9 @@ class BalancedErrors(SummedScores):
 
 
 class LPIPS(SummedScores):
-    """lpips of frames in [0, 1] of 1 or 3 channels: the mean over frames of a distance between a network's features
-    (Zhang et al. 2018, https://arxiv.org/abs/1801.03924).
+    """lpips of frames in [0, 1] of 1 or 3 channels: the mean over frames of a distance between a network's features.
+
+    Zhang et al. 2018, https://arxiv.org/abs/1801.03924.
 
     Args:
         leads: lead times of a forecast.

@@ -10,8 +10,9 @@ from msrnn.scores.base import PIXELS, Conditions, Score, SummedScores
 
 
 class Contingency(SummedScores):
-    """Scores of events, a pixel at or above a threshold, from counts of hits, misses, false alarms and correct
-    negatives.
+    """Scores of events: a pixel at or above a threshold.
+
+    They are computed from counts of hits, misses, false alarms and correct negatives.
 
     Args:
         leads: lead times of a forecast.
@@ -54,7 +55,7 @@ class Contingency(SummedScores):
         }
 
     def _cells(self, sums: Tensor) -> Tensor:
-        """(..., statistic, lead) as (4, threshold, ..., lead)"""
+        """Reshape sums (..., statistic, lead) to (4, threshold, ..., lead)."""
         leads = sums.shape[-1]
         return sums.reshape(*sums.shape[:-2], len(self.thresholds), 4, leads).movedim((-2, -3), (0, 1))
 
@@ -107,8 +108,9 @@ EVENT_SCORES = {"csi": csi, "hss": hss, "ets": ets, "pod": pod, "far": far, "bia
 
 
 class FractionsSkill(SummedScores):
-    """fss, the fractions skill score (Roberts and Lean 2008, https://doi.org/10.1175/2007MWR2123.1): whether the share
-    of events around a pixel is right.
+    """fss, the fractions skill score: whether the share of events around a pixel is right.
+
+    Roberts and Lean 2008, https://doi.org/10.1175/2007MWR2123.1.
 
     What lies outside the frame, and missing pixels, are no events.
 

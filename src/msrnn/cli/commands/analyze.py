@@ -1,4 +1,4 @@
-"""msrnn analyze"""
+"""The command `msrnn analyze`."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""msrnn benchmark"""
+"""The command `msrnn benchmark`."""
 
 import sys
 from itertools import product

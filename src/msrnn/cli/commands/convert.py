@@ -1,4 +1,4 @@
-"""msrnn data convert"""
+"""The command `msrnn data convert`."""
 
 import sys
 from pathlib import Path

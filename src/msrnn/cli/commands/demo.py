@@ -1,4 +1,4 @@
-"""msrnn demo"""
+"""The command `msrnn demo`."""
 
 from pathlib import Path
 

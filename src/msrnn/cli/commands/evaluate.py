@@ -1,4 +1,4 @@
-"""msrnn evaluate"""
+"""The command `msrnn evaluate`."""
 
 import sys
 from typing import Annotated, Any

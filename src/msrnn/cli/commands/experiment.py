@@ -1,4 +1,4 @@
-"""msrnn experiment"""
+"""The command `msrnn experiment`."""
 
 import shutil
 import sys

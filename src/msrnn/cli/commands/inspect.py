@@ -1,4 +1,4 @@
-"""msrnn data inspect"""
+"""The command `msrnn data inspect`."""
 
 import sys
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""msrnn predict"""
+"""The command `msrnn predict`."""
 
 import sys
 from pathlib import Path

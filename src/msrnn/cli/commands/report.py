@@ -1,4 +1,4 @@
-"""msrnn report"""
+"""The command `msrnn report`."""
 
 import sys
 from pathlib import Path

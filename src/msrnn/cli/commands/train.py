@@ -1,4 +1,4 @@
-"""msrnn train"""
+"""The command `msrnn train`."""
 
 import signal
 import sys

@@ -62,10 +62,10 @@ def make_reader(name: str, options: Mapping[str, Any]) -> Reader:
         if key not in known:
             choices = f"has the options {', '.join(known)}" if known else "has no options"
             raise SettingsError(Setting(f"data.reader_options.{key}"), f": the reader {name} {choices}")
-    return reader(**{key: _as_declared(name, known[key], value) for key, value in options.items()})
+    return reader(**{key: _as_declared(known[key], value) for key, value in options.items()})
 
 
-def _as_declared(reader: str, parameter: inspect.Parameter, value: Any) -> Any:
+def _as_declared(parameter: inspect.Parameter, value: Any) -> Any:
     if "float" not in str(parameter.annotation):
         return str(value)
     try:

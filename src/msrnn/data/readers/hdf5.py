@@ -37,8 +37,10 @@ def number(value: Any) -> float:
 
 @dataclass(frozen=True)
 class HDF5Reader(Reader):
-    """HDF5 with one dataset (time, y, x), (time, channel, y, x) or (sequence, time, channel, y, x), or with one dataset
-    (y, x) or (channel, y, x) per time stamp, which is its name.
+    """HDF5 with one dataset of frames, or with one per time stamp, which is its name.
+
+    One dataset is (time, y, x), (time, channel, y, x) or (sequence, time, channel, y, x); one of several is (y, x) or
+    (channel, y, x).
 
     Times are read from a dataset `time`, `times`, `date`, `dates`, `timestamp` or `timestamps` of the same length: ISO
     or YYYYMMDDHHMM text or numbers, or seconds since 1970. Attributes `units`, `interval_minutes`, `scale_factor`,

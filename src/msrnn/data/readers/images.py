@@ -47,7 +47,7 @@ class ImageReader(Reader):
         return [np.stack(frames)]
 
     def _pixels(self, image: Image.Image) -> np.ndarray:
-        """(channel, y, x) in [0, 1]"""
+        """Return the pixels (channel, y, x) in [0, 1]."""
         if self.colour == "rgb" or image.mode in ("P", "RGB", "RGBA", "CMYK", "YCbCr", "LA", "PA", "1"):
             image = image.convert("RGB" if self.colour == "rgb" else "L")
         pixels = np.asarray(image, np.float32) / self._largest(image)

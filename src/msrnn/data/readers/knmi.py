@@ -61,5 +61,5 @@ class KNMIReader(Reader):
 
 
 def knmi_time(stamp: str) -> np.datetime64:
-    """26-AUG-2010;00:00:00.000"""
+    """Read a time such as 26-AUG-2010;00:00:00.000."""
     return np.datetime64(datetime.strptime(stamp.title(), "%d-%b-%Y;%H:%M:%S.%f"))

@@ -38,7 +38,7 @@ class VideoReader(Reader):
         return [View(frames.shape, lambda key: scaled(frames[key], largest), frames.nbytes)]
 
     def _decode(self, path: Path) -> np.ndarray:
-        """(time, y, x) or (time, y, x, 3), uint8"""
+        """Decode a file to uint8, (time, y, x) or (time, y, x, 3)."""
         try:
             import av
         except ImportError as error:

@@ -11,11 +11,11 @@ BLOCKS = 1, 2, 4
 
 
 class CMSLSTM(ConvLSTM):
-    """ConvLSTM between context embedding and multi-scale attention (Chai et al. 2022, "CMS-LSTM: Context Embedding and
-    Multi-Scale Spatiotemporal Expression LSTM for Predictive Learning", https://arxiv.org/abs/2102.03586).
+    """ConvLSTM between context embedding and multi-scale attention.
 
-    Before it, input and state gate each other; after it, hidden and cell state attend to each other, in blocks of the
-    whole, half and a quarter of the frame's edges.
+    Chai et al. 2022, "CMS-LSTM: Context Embedding and Multi-Scale Spatiotemporal Expression LSTM for Predictive
+    Learning", https://arxiv.org/abs/2102.03586. Before it, input and state gate each other; after it, hidden and cell
+    state attend to each other, in blocks of the whole, half and a quarter of the frame's edges.
     """
 
     multiple = max(BLOCKS)

@@ -5,10 +5,11 @@ from msrnn.nn.cells.convlstm import ConvLSTM
 
 
 class MoDeRNN(ConvLSTM):
-    """ConvLSTM before which input and state gate each other in detail (Chai et al. 2021, "MoDeRNN: Towards Fine-grained
-    Motion Details for Spatiotemporal Predictive Learning", https://arxiv.org/abs/2110.12978).
+    """ConvLSTM before which input and state gate each other in detail.
 
-    Each of these gates is the mean of three convolutions, of kernels `kernel_size`, `kernel_size` + 2 and + 4.
+    Chai et al. 2021, "MoDeRNN: Towards Fine-grained Motion Details for Spatiotemporal Predictive Learning",
+    https://arxiv.org/abs/2110.12978. Each of these gates is the mean of three convolutions, of kernels `kernel_size`,
+    `kernel_size` + 2 and + 4.
     """
 
     def __init__(self, channels: int, kernel_size: int = 3) -> None:
