@@ -11,7 +11,6 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "msrnn"
 MODULES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 VAGUE = {"said", "told", "tell"}
-VAGUE_STILL = {("data/field.py", "said")}
 ENDING = re.compile(r"(ations?|ions?|ings?|ers?|ors?|ments?|eds?|es|s|e)$")
 
 
@@ -39,8 +38,7 @@ def test_every_public_class_has_a_name_of_its_own() -> None:
 
 
 def test_no_public_function_is_called_said_or_told() -> None:
-    found = {(module, name) for module, name in definitions(ast.FunctionDef, ast.AsyncFunctionDef) if name in VAGUE}
-    assert found == VAGUE_STILL
+    assert not [(module, name) for module, name in definitions(ast.FunctionDef, ast.AsyncFunctionDef) if name in VAGUE]
 
 
 @pytest.mark.parametrize(("one", "other"), [("forecaster", "forecasting"), ("files", "file"), ("analyze", "analyzing")])

@@ -14,7 +14,7 @@ FULL = 64 << 10
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A path to write to; what was written stands at `path` if the block ends without an error, else nothing does.
+    """Yield a temporary path; on success it replaces `path`, on error it is removed.
 
     Raises:
         OSError: it cannot be written; with errno ENOSPC if the disk is full, whatever the library that writes raises.
@@ -44,12 +44,12 @@ def discard_partials(folder: Path) -> None:
 
 
 def is_partial(path: Path) -> bool:
-    """Whether it is a file that `written` was to put elsewhere."""
+    """Say whether a file is one of `written`'s temporary ones."""
     return re.fullmatch(r"\..+\.\d+(\.\w+)?", path.name) is not None and path.is_file()
 
 
 def _flush(path: Path) -> None:
-    """To the disk, beyond the operating system's memory: a file, or the names in a folder where that can be asked."""
+    """Flush a file, or the names in a folder where the system can, to the disk."""
     if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

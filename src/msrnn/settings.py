@@ -231,7 +231,7 @@ class DataSettings:
 
     @property
     def frame_size(self) -> tuple[int, int] | None:
-        """What frames are resized to; None: they are not."""
+        """Height and width that frames are resized to; None: they are not."""
         return self.size or (DATA_SETS[self.name].size if self.name in DATA_SETS else None)
 
     def _refuse(self, names: Sequence[str], *why: object) -> None:

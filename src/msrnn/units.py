@@ -72,7 +72,7 @@ class Units:
 
     @property
     def intervals_per_hour(self) -> float:
-        """How many intervals of mm an hour has.
+        """Number of intervals of mm in an hour.
 
         Raises:
             SettingsError: nothing says how long the interval is.

@@ -28,17 +28,17 @@ class Data(Protocol):
 
     @property
     def fingerprint(self) -> int:
-        """Tells the training split from another one."""
+        """Number that tells the training split from another one."""
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of the data, in lines."""
+        """Lines on what a user should know of the data."""
 
     def training(self, samples: int) -> Drawn:
-        """Sequences number 0 to `samples` - 1 of the training, as many epochs as that takes."""
+        """Return sequences 0 to `samples` - 1 of the training, as many epochs as that takes."""
 
     def held_out(self, split: Split, on_crops: bool = False) -> HeldOut:
-        """The sequences of a split, in order, each once; with `on_crops`, of the size that training sees."""
+        """Return the sequences of a split, in order, each once; with `on_crops`, of the size that training sees."""
 
 
 def open_data(

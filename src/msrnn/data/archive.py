@@ -53,7 +53,7 @@ class Archive:
 
     @property
     def times(self) -> list[np.ndarray]:
-        """For each sequence, datetime64[ns] or, where files say nothing of time, the frames' numbers."""
+        """Times of each sequence: datetime64[ns] or, where files say nothing of time, the frames' numbers."""
         return [sequence["time"].values for sequence in self.sequences]
 
     @property
@@ -63,13 +63,13 @@ class Archive:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of a frame: (channel, y, x)."""
+        """Shape of a frame, (channel, y, x)."""
         channel, y, x = self.sequences[0].shape[1:]
         return channel, y, x
 
     @property
     def skipped_lines(self) -> list[str]:
-        """What was left out: a line for each reason, with how often it came."""
+        """A line for each reason why files were left out, with how often it came."""
         counts = Counter(str(error.cause) for error in self.skipped)
         return [line + (f" ({count} times)" if count > 1 else "") for line, count in counts.items()]
 
@@ -209,7 +209,7 @@ def _raise(error: DataError) -> None:
 
 
 def find_files(where: str | Path | Sequence[str | Path], note: Callable[[DataError], None] = _raise) -> list[Path]:
-    """Files, and Zarr stores, in natural order; what is in tar archives is unpacked into a temporary folder.
+    """List files, and Zarr stores, in natural order; tar archives are unpacked into a temporary folder.
 
     `note` is told of archives that cannot be unpacked.
     """
@@ -222,7 +222,7 @@ def find_files(where: str | Path | Sequence[str | Path], note: Callable[[DataErr
 
 
 def files_at(path: Path) -> list[Path]:
-    """Files, and Zarr stores, in a folder or of a pattern, in natural order.
+    """List the files, and Zarr stores, in a folder or of a pattern, in natural order.
 
     Raises:
         DataError: there are none.
@@ -244,7 +244,7 @@ def files_at(path: Path) -> list[Path]:
 
 
 def natural(path: Path) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts frame2 before frame10."""
+    """Return a key that sorts frame2 before frame10."""
     pieces = re.split(r"(\d+)", str(path))
     return tuple((1, int(p), p) if p.isdigit() else (0, 0, p) for p in pieces)
 
@@ -393,7 +393,7 @@ def _in_order(parts: Sequence[Part], note: Callable[[DataError], None]) -> np.nd
 
 
 def step_between(times: Sequence[np.ndarray]) -> int:
-    """The commonest difference between successive times: nanoseconds, or 1 for numbered frames; 0, if there is none."""
+    """Return the commonest step between times: nanoseconds, or 1 for numbered frames; 0, if there is none."""
     differences = np.concatenate([np.diff(one).astype(np.int64) for one in times])
     if not differences.size:
         return 0

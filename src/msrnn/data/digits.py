@@ -16,7 +16,7 @@ _SHARES = (0.8, 0.9)
 
 
 def load_digits(folder: str | None, split: str, size: int) -> np.ndarray:
-    """The digits of one split, (digit, y, x) float32 in [0, 1], `size` pixels high and wide. No digit is in two splits.
+    """Load the digits of one split, (digit, y, x) float32 in [0, 1], `size` pixels high and wide.
 
     Without a folder they are the 1,797 digits of `sklearn.datasets.load_digits` (8x8, from the UCI archive). A folder
     holds MNIST's IDX files, gzipped or not: where both are there, the first 55,000 training digits are for training,
@@ -74,7 +74,7 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def _resize(digits: np.ndarray, size: int) -> np.ndarray:
-    """Smooth (cubic spline) resampling; pixel centres are kept apart evenly."""
+    """Resample smoothly, by a cubic spline; pixel centres stay evenly apart."""
     from scipy import ndimage
 
     if digits.shape[1:] == (size, size):

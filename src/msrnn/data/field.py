@@ -20,7 +20,7 @@ BEYOND = 1.0
 
 @dataclass(frozen=True)
 class Field:
-    """What a model's frames are. It is stored with the run, and is all that `predict` has to know of the data.
+    """Meaning of a model's frames. It is stored with the run, and is all that `predict` needs to know of the data.
 
     Raises:
         SettingsError: units and normalisation do not go together.
@@ -53,8 +53,8 @@ class Field:
             raise SettingsError(f"normalisation range from {self.smallest:g} to {self.largest:g}: no range")
 
     @property
-    def said(self) -> str:
-        """The normalisation in words."""
+    def description(self) -> str:
+        """Normalisation in words."""
         if self.normalisation == "rain":
             return f"rain: clip((dBZ + 10) / 70, 0, 1) with Z = {self.z_r[0]:g} R^{self.z_r[1]:g}"
         if self.normalisation == "range":
@@ -71,7 +71,7 @@ class Field:
         return ZR(*self.z_r)
 
     def to_network(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Values (..., time, channel, y, x) as the network's frames, and which of them are valid (bool).
+        """Convert values (..., time, channel, y, x) to the network's frames; return these, and which are valid (bool).
 
         What lies farther outside [0, 1] than `BEYOND` counts as that far: no number makes a forecast NaN.
         """
@@ -92,7 +92,7 @@ class Field:
         return frames, valid
 
     def from_network(self, frames: Tensor) -> Tensor:
-        """The network's frames, clipped to [0, 1], as values."""
+        """Convert the network's frames, clipped to [0, 1], to values."""
         frames = frames.clamp(0, 1)
         if self.normalisation == "rain":
             return self.from_rates(rate_from_pixel(frames, self._z_r))
@@ -101,11 +101,11 @@ class Field:
         return frames
 
     def rates(self, values: Tensor) -> Tensor:
-        """Values as rain rates in mm/h."""
+        """Convert values to rain rates in mm/h."""
         return to_rate(values, self.units, self._z_r)
 
     def from_rates(self, rates_mm_h: Tensor) -> Tensor:
-        """Rain rates in mm/h as values."""
+        """Convert rain rates in mm/h to values."""
         return from_rate(rates_mm_h, self.units, self._z_r)
 
     def of_values(self, values: Tensor, units: Units, size: tuple[int, int] | None = None) -> Tensor:
@@ -148,7 +148,7 @@ class Field:
     def of_sequence(
         cls, sequence: xr.DataArray, step_minutes: float | None = None, size: tuple[int, int] | None = None, **more: Any
     ) -> "Field":
-        """What the frames of a sequence (time, channel, y, x) are, before a normalisation is fitted.
+        """Make the field of a sequence (time, channel, y, x), before a normalisation is fitted.
 
         Args:
             sequence: with its attributes.
@@ -169,7 +169,7 @@ class Field:
         )
 
     def document(self) -> dict[str, Any]:
-        """The field as a run directory stores it."""
+        """Return the field as a run directory stores it."""
         document: dict[str, Any] = {}
         for name, value in asdict(self).items():
             if name == "units":
@@ -191,14 +191,14 @@ def _mismatch(what: str, quantity: str, ours: object, theirs: object, fix: Text)
 
 
 def channel_names(sequence: xr.DataArray) -> tuple[str, ...] | None:
-    """Names of the channels, where the sequence has them."""
+    """Read the names of the channels, where the sequence has them."""
     if "channel" not in sequence.coords or sequence["channel"].dtype.kind not in "OUST":
         return None
     return tuple(str(name) for name in sequence["channel"].values)
 
 
 def grid_spacing(sequence: xr.DataArray) -> tuple[float, float] | None:
-    """From pixel to pixel along y and x, in metres or the coordinates' own units, where the sequence has them.
+    """Compute the distance of pixels along y and x, in metres or the coordinates' own units, if there are any.
 
     Negative, where the coordinate falls: y does, if the first row is the northernmost.
     """
@@ -214,7 +214,7 @@ def grid_spacing(sequence: xr.DataArray) -> tuple[float, float] | None:
 def fitted(
     field: Field, normalisation: Literal["auto", "none", "range", "rain"], smallest: float, largest: float
 ) -> Field:
-    """A field with its normalisation fitted to the training split's least and greatest values.
+    """Fit a field's normalisation to the training split's least and greatest values.
 
     "auto" is rain for units of rain, none for values in [0, 1], else range.
 

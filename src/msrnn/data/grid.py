@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def overlaps(old: int, new: int) -> Tensor:
-    """(new, old) float32: the share of each new pixel that each old one covers; rows sum to 1."""
+    """Return the share of each new pixel that each old one covers, (new, old) float32; rows sum to 1."""
     edges = np.linspace(0, old, new + 1)
     left, right = edges[:-1, None], edges[1:, None]
     covered = np.minimum(right, np.arange(1, old + 1)) - np.maximum(left, np.arange(old))
@@ -15,7 +15,7 @@ def overlaps(old: int, new: int) -> Tensor:
 
 
 def area_mean(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """Frames (..., y, x) resized to `size`; missing values are left out of the mean.
+    """Resize frames (..., y, x) to `size`; missing values are left out of the mean.
 
     A pixel of which less than half is known is missing. Rain is to be given in mm/h.
     """
@@ -31,7 +31,7 @@ def area_mean(frames: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def resized_coords(sequence: xr.DataArray, size: tuple[int, int]) -> dict[str, xr.Variable]:
-    """The coordinates, those of time left out, of a sequence that is resized to (height, width).
+    """Return the coordinates, but for time, of a sequence that is resized to (height, width).
 
     Those along y or x are centres of new pixels that cover the same stretch; what has both axes is left out, unless the
     size is the old one.

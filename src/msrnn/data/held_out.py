@@ -12,20 +12,20 @@ class Drawn(Dataset[Tensor]):
         raise NotImplementedError
 
     def title(self, number: int) -> str:
-        """Where a sequence comes from, or which it is."""
+        """Say where a sequence comes from, or which it is."""
         return f"sequence {number + 1}"
 
 
 class HeldOut(Drawn):
-    """Sequences in order; here they have nothing in common."""
+    """Sequences in a fixed order; here they have nothing in common."""
 
     @property
     def fingerprint(self) -> int:
-        """Tells these sequences from others."""
+        """Number that tells these sequences from others."""
         raise NotImplementedError
 
     def blocks(self, least: int) -> tuple[np.ndarray, str]:
-        """For each sequence the number of its block, and what blocks are. Different blocks have little in common.
+        """Return the block number of each sequence, and the kind of block. Blocks have little in common.
 
         They are the largest there are at least so many of.
         """

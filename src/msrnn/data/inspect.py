@@ -18,14 +18,14 @@ from msrnn.units import Units
 
 @dataclass
 class Inspection:
-    """What was found in files."""
+    """Facts and errors that were found in files."""
 
     facts: dict[str, str]
     errors: dict[str, tuple[int, DataError]]
     """Kind of error to how often, and the first."""
 
     def table(self, spell: Spell = str) -> str:
-        """A line for each."""
+        """Return a line for each."""
         width = max(map(len, self.facts))
         lines = [f"{name:<{width}}  {value}" for name, value in self.facts.items()]
         for kind, (count, first) in self.errors.items():

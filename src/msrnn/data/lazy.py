@@ -50,7 +50,7 @@ class Joined(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
 
     def path(self, frame: int) -> Path:
-        """The file that a frame comes from."""
+        """Return the file that a frame comes from."""
         path, _ = self.parts[int(self.index[frame, 0])]
         return path
 
@@ -106,7 +106,7 @@ _lock = threading.Lock()
 
 
 def opened(reader: Reader, path: Path) -> list[Sliced]:
-    """The frames in a file; the files read last stay open, or in memory up to `CACHED_BYTES`.
+    """Open a file's frames; the files read last stay open, or in memory up to `CACHED_BYTES`.
 
     A process that was forked must not use what its parent opened: workers are spawned.
     """

@@ -64,7 +64,7 @@ class Numbered(Dataset[tuple[int, Tensor]]):
 
 
 class Process(NamedTuple):
-    """One of those that train together."""
+    """One of the processes that train together."""
 
     rank: int
     total: int
@@ -74,7 +74,7 @@ ALONE = Process(0, 1)
 
 
 class TrainingBatches(Sampler[list[int]]):
-    """The sample numbers of each part of each batch that this process works through, from `first_step` on.
+    """Yields the sample numbers of each part of each batch of this process, from `first_step` on.
 
     Step s works through samples s * batch_size ... (s + 1) * batch_size - 1, in `accumulate` parts, of each of which
     each process takes an equal share.
@@ -109,13 +109,13 @@ def training_loader(
 def evaluation_loader(
     dataset: Dataset[Tensor], batch_size: int, workers: int, process: Process = ALONE
 ) -> DataLoader[Tensor]:
-    """Sequences of a split, in order; each process gets its share, some one more than others."""
+    """Load the sequences of a split, in order; each process gets its share, some one more than others."""
     own = range(process.rank, len(dataset), process.total)  # type: ignore[arg-type]
     return Sequences(dataset, batch_size=batch_size, sampler=own, **_workers(workers))
 
 
 def _workers(count: int) -> dict[str, Any]:
-    """Workers are spawned: one that is forked would share its parent's open files.
+    """Return options of a loader with spawned workers: a forked one would share its parent's open files.
 
     They leave signals to the training, which ends them when it has saved a checkpoint; they end by themselves if it is
     gone.

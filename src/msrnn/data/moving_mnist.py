@@ -49,7 +49,7 @@ class MovingMNIST:
         return self._moving("train", samples, self.seed)
 
     def held_out(self, split: Split, on_crops: bool = False) -> HeldOut:
-        """The sequences of a split."""
+        """Return the sequences of a split."""
         if split == "test" and self.fixed is not None:
             return self.fixed
         samples = self.settings.test_samples if split == "test" else self.settings.validation_samples
@@ -94,7 +94,7 @@ class FixedSequences(HeldOut):
 
     @property
     def fingerprint(self) -> int:
-        """Of the first sequences, and how many there are."""
+        """Number of the first sequences, and of how many there are."""
         return zlib.crc32(np.ascontiguousarray(self.frames[: self.length, :100]).tobytes(), len(self))
 
     def __getitem__(self, index: int) -> Tensor:
@@ -146,7 +146,7 @@ class MovingDigits(HeldOut):
 
     @property
     def fingerprint(self) -> int:
-        """Of the digits and of how they move."""
+        """Number of the digits, and of how they move."""
         told = (self.samples, self.length, self.size, self.number, self.speed, self.whole_pixels, self.seed)
         return zlib.crc32(self.digits.tobytes(), zlib.crc32(repr((*told, self.purpose)).encode()))
 

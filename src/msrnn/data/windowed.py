@@ -85,16 +85,16 @@ class FileData:
 
     @property
     def fingerprint(self) -> int:
-        """Tells the training split from another one."""
+        """Number that tells the training split from another one."""
         return zlib.crc32(_times(self.archive.sequences, self.windows["train"]).tobytes())
 
     @property
     def notes(self) -> list[str]:
-        """How many sequences there are, what became of the numbers, and what was left out."""
+        """Lines on how many sequences there are, what became of the numbers, and what was left out."""
         counts = ", ".join(f"{len(windows)} {split}" for split, windows in self.windows.items())
         lines = [
             f"{self.settings.name}: {counts} sequences of {self.length} frames",
-            f"normalisation {self.field.said}",
+            f"normalisation {self.field.description}",
         ]
         lines += [
             f"left out of {split}: {count} sequences, {why}"
@@ -104,11 +104,11 @@ class FileData:
         return lines + [f"skipped: {line}" for line in self.archive.skipped_lines]
 
     def training(self, samples: int) -> "Shuffled":
-        """Sequences number 0 to `samples` - 1 of the training: all windows in a new random order each epoch."""
+        """Return sequences 0 to `samples` - 1 of the training: all windows in a new random order each epoch."""
         return Shuffled(self._windows("train", self.settings.crop), samples, self.seed)
 
     def held_out(self, split: Split, on_crops: bool = False) -> "Windows":
-        """The windows of a split in order; those that settings ask for, evenly spread."""
+        """Return the windows of a split in order; if settings ask for fewer, evenly spread."""
         wanted = {"validation": self.settings.validation_samples, "test": self.settings.test_samples}.get(split)
         return self._windows(split, self.settings.crop if on_crops else None, wanted)
 
@@ -126,7 +126,7 @@ class FileData:
         return Windows(self.archive, table, self.field, self.size, crop, self.settings.max_missing)
 
     def _step(self) -> int:
-        """Between frames: nanoseconds, or numbers of frames."""
+        """Return the step between frames: nanoseconds, or numbers of frames."""
         asked = self.settings.step_minutes
         if not self.archive.timed:
             if asked is not None:
@@ -137,7 +137,7 @@ class FileData:
         return round(asked * MINUTE_NS) if asked is not None else step_between(self.times) or MINUTE_NS
 
     def _cut(self, label: int, split: Split) -> np.ndarray:
-        """(window, 1 + length): the sequence, and the frames in it."""
+        """Cut windows: a table (window, 1 + length) of the sequence, and the frames in it."""
         settings, found = self.settings, []
         best = max((np.nanmax(known.valid, initial=0) for known in self.statistics), default=0)
         for number, (times, labels, known) in enumerate(zip(self.times, self.labels, self.statistics, strict=True)):
@@ -243,7 +243,7 @@ class Windows(HeldOut):
         return self.window(number, generator(HELD_OUT_SEED, "crop", number))
 
     def window(self, number: int, draw: np.random.Generator) -> Tensor:
-        """A window, cropped at the place that is drawn."""
+        """Return a window, cropped at the place that is drawn."""
         sequence, frames = self.sequences[self.table[number, 0]], self.table[number, 1:]
         if self.crop is None:
             return self._read(sequence, frames, slice(None), slice(None))
@@ -258,7 +258,7 @@ class Windows(HeldOut):
 
     @property
     def fingerprint(self) -> int:
-        """Of all times, and of the values in the first and the last window."""
+        """Number of all times, and of the values in the first and the last window."""
         fingerprint = zlib.crc32(self.times.tobytes())
         for number in (0, len(self) - 1) if len(self) else ():
             values = self[number].numpy()
@@ -267,23 +267,23 @@ class Windows(HeldOut):
 
     @property
     def times(self) -> np.ndarray:
-        """(window, length): times, or numbers, of frames."""
+        """Times, or numbers, of frames: (window, length)."""
         return _times(self.sequences, self.table)
 
     def title(self, number: int) -> str:
-        """When it begins; or the sequence and the frame where it does."""
+        """Say when a window begins; or in which sequence, at which frame."""
         first = _times(self.sequences, self.table[number : number + 1])[0, 0]
         if first.dtype.kind == "M":
             return str(np.datetime_as_string(first, "m")).replace("T", " ")
         return f"sequence {self.table[number, 0] + 1}, frame {first + 1}"
 
     def file(self, number: int) -> Path:
-        """Where its first frame comes from."""
+        """Return the file of a window's first frame."""
         sequence, first = self.table[number, :2]
         return self.sources[int(sequence)].path(int(first))
 
     def blocks(self, least: int) -> tuple[np.ndarray, str]:
-        """Days, or files where there are no times; if these are few, stretches twice as long as a window.
+        """Return days, or files where there are no times; if these are few, stretches twice as long as a window.
 
         Of windows in neighbouring stretches some overlap.
         """
@@ -303,7 +303,7 @@ class Windows(HeldOut):
     def _place(
         self, size: tuple[int, ...], draw: np.random.Generator, first: Callable[[slice, slice], Tensor]
     ) -> tuple[slice, slice]:
-        """Rows and columns of a crop: the first drawn of whose `first` frame enough is known, else the best."""
+        """Choose rows and columns of a crop: the first drawn whose `first` frame is known enough, else the best."""
         assert self.crop is not None
         tried: list[tuple[float, int, int]] = []
         for _ in range(TRIES):
@@ -331,7 +331,7 @@ class Shuffled(Drawn):
         return self.windows.window(self._window(number), generator(self.seed, "crop", number))
 
     def title(self, number: int) -> str:
-        """When the sequence begins, and in which file."""
+        """Say when the sequence begins, and in which file."""
         window = self._window(number)
         return f"{self.windows.title(window)} in {self.windows.file(window)}"
 

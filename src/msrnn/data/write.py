@@ -113,7 +113,7 @@ def _one_axis(times: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _pieces(archive: Archive, start: int, stop: int) -> Iterator[tuple[int, slice]]:
-    """The sequences, and the frames in them, that frames `start` to `stop` of the store come from."""
+    """Yield the sequences, and the frames in them, that frames `start` to `stop` of the store come from."""
     before = 0
     for number, sequence in enumerate(archive.sequences):
         first, last = max(start - before, 0), min(stop - before, len(sequence))
@@ -123,7 +123,7 @@ def _pieces(archive: Archive, start: int, stop: int) -> Iterator[tuple[int, slic
 
 
 def _fingerprint(archive: Archive) -> int:
-    """Tells one archive, as it is read, from another: files, their sizes and times, units."""
+    """Return a number that tells one archive, as it is read, from another: files, sizes and times, units."""
     told = [archive.reader, archive.sequences[0].attrs["units"], archive.sequences[0].attrs.get("interval_minutes")]
     for source in archive.sources:
         told.append(source.reader)
@@ -134,7 +134,7 @@ def _fingerprint(archive: Archive) -> int:
 
 
 def _create(path: Path, like: xr.DataArray, times: np.ndarray, size: tuple[int, int], block: int) -> None:
-    """An empty store: coordinates and attributes are there, all frames are missing."""
+    """Create an empty store: coordinates and attributes are there, all frames are missing."""
     coords = {"time": ("time", times)} | resized_coords(like, size)
     described = _described(xr.DataArray(np.empty((0, 0, 0, 0), np.float32), dims=AXES, attrs=like.attrs))
     _to_zarr(xr.Dataset(coords=coords, attrs=described.attrs), path)
@@ -165,7 +165,7 @@ def _create(path: Path, like: xr.DataArray, times: np.ndarray, size: tuple[int, 
 
 
 def _done(partial: Path, this: dict[str, Any]) -> int:
-    """How many frames an interrupted conversion of the same archive has written."""
+    """Count the frames that an interrupted conversion of the same archive has written."""
     try:
         before = json.loads((partial / PROGRESS).read_text())
         return int(before.pop("done")) if before.items() >= this.items() else 0
@@ -174,7 +174,7 @@ def _done(partial: Path, this: dict[str, Any]) -> int:
 
 
 def _described(sequence: xr.DataArray) -> xr.Dataset:
-    """A sequence as a data set with the names of the CF conventions."""
+    """Make a data set of a sequence, with the names of the CF conventions."""
     name, standard_name = NAMES[sequence.attrs["units"]]
     attrs = {} if standard_name is None else {"standard_name": standard_name}
     data = sequence.assign_attrs(attrs).to_dataset(name=name)
@@ -194,7 +194,7 @@ def _partial(path: Path) -> Path:
 
 
 def _put(partial: Path, path: Path) -> None:
-    """A whole store in its place, with all its metadata in one file."""
+    """Put a whole store in its place, with all its metadata in one file."""
     with _without_warnings():
         zarr.consolidate_metadata(partial)
     if path.exists():
@@ -204,7 +204,7 @@ def _put(partial: Path, path: Path) -> None:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Of what is not yet in the specification of Zarr 3: metadata in one file, and text, such as names of channels."""
+    """Silence warnings of what Zarr 3 does not yet specify: metadata in one file, and text."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*onsolidated metadata|.*does not have a Zarr V3 spec")
         yield

@@ -205,7 +205,7 @@ def _protocol(task: Task, scoring: Scoring, thresholds: Sequence[float]) -> dict
         "leads": task.leads,
         "step_minutes": task.field.step_minutes,
         "clipped": not task.from_first,
-        "normalisation": task.field.said,
+        "normalisation": task.field.description,
         "units": {name: info.units.format(unit=unit) for name, info in SCORES.items() if info.units},
         "of_event": "mm/h" if task.field.is_rain else "",
         "thresholds": list(thresholds),
@@ -238,7 +238,7 @@ def _other_run(task: Task, run: str, device: str, notes: list[str]) -> Contender
     predictor = load(run, device)
     predictor.field.check("the data", task.field)
     if predictor.field.normalisation != task.field.normalisation:
-        notes.append(f"{run} was trained on data of another kind; its normalisation is {predictor.field.said}.")
+        notes.append(f"{run} was trained on data of another kind; its normalisation is {predictor.field.description}.")
     return of_model(task, predictor)
 
 

@@ -190,9 +190,8 @@ def _gallery(runs: Sequence[Run], count: int) -> tuple[list[Shown], Scored, list
             other.predictor.field.check(f"the frames of {first.name}", own)
             contenders[other.name] = of_model(task, other.predictor)
             if other.predictor.field.normalisation != own.normalisation:
-                notes.append(
-                    f"{other.name} is shown on data of another kind; its normalisation is {other.predictor.field.said}."
-                )
+                theirs = other.predictor.field.description
+                notes.append(f"{other.name} is shown on data of another kind; its normalisation is {theirs}.")
         except SettingsError as error:
             notes.append(f"{other.name} is not among the forecasts: {error}.")
     chosen = choose(first.evaluation, count)

@@ -35,7 +35,7 @@ NEW_OUT = ("train into a new ", Setting("out"))
 
 
 class Progress(NamedTuple):
-    """What the last checkpoint says."""
+    """How far a training is, by its last checkpoint."""
 
     step: int = 0
     """Optimiser steps that are done."""
@@ -69,7 +69,7 @@ class RunDirectory:
 
     @property
     def resume_call(self) -> Call:
-        """How to go on with its training, for a message."""
+        """The call that goes on with its training, for a message."""
         return Call("train", (Setting("resume", True), Setting("out", str(self.path))), given=("settings",))
 
     @property
@@ -78,7 +78,7 @@ class RunDirectory:
         return self.settings_file.is_file()
 
     def progress(self) -> Progress:
-        """How far its training is.
+        """Read how far its training is.
 
         Raises:
             SettingsError: the checkpoint is damaged.
@@ -121,7 +121,7 @@ class RunDirectory:
 
     @contextmanager
     def being_trained(self) -> Iterator[None]:
-        """By this process alone; that ends with the process, however it ends.
+        """Hold the run's lock; it is released even if the process dies.
 
         Raises:
             SettingsError: it is being trained by another.
@@ -138,7 +138,7 @@ class RunDirectory:
             lock.release()
 
     def tidy(self, step: int) -> None:
-        """Remove what an interrupted training has left behind its checkpoint of that optimiser step."""
+        """Remove what an interrupted training wrote after its checkpoint of that optimiser step."""
         for folder in (self.path, self.checkpoints):
             discard_partials(folder)
         if self.metrics_file.exists():
@@ -147,7 +147,7 @@ class RunDirectory:
                 partial.write_text("".join(f"{line}\n" for line in lines if _step_of(line) <= step))
 
     def document(self) -> dict[str, Any]:
-        """The settings as they stand in the file, without the versions.
+        """Read the settings as they stand in the file, without the versions.
 
         Raises:
             SettingsError: there is no such run, the file is damaged, or a newer msrnn wrote it.
@@ -172,7 +172,7 @@ class RunDirectory:
         return document
 
     def settings(self) -> RunSettings:
-        """The settings of the run.
+        """Read the settings of the run.
 
         Raises:
             SettingsError: there is no such run, or the file is damaged.
@@ -180,7 +180,7 @@ class RunDirectory:
         return settings_from(self.document())
 
     def field(self) -> Field:
-        """What the frames are.
+        """Read what the frames are.
 
         Raises:
             SettingsError: there is no such run, or the file is damaged.
@@ -192,7 +192,7 @@ class RunDirectory:
             raise SettingsError(f"{self.field_file} is damaged: restore it, or ", *NEW_OUT) from error
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights that validated best.
+        """Read the weights that validated best.
 
         Raises:
             SettingsError: there is no such run, it has no weights yet, or the file is damaged.
@@ -220,12 +220,12 @@ class RunDirectory:
 
 
 def _series(version: str) -> tuple[int, ...]:
-    """1.2 of 1.2.3."""
+    """Return (1, 2) of 1.2.3."""
     return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _step_of(line: str) -> float:
-    """The step of a line of metrics; infinite, if the line was not written to its end."""
+    """Read the step of a line of metrics; infinite, if the line was not written to its end."""
     try:
         return float(json.loads(line)["step"])
     except (json.JSONDecodeError, KeyError, TypeError):
@@ -233,7 +233,7 @@ def _step_of(line: str) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists: YAML has no others."""
+    """Turn tuples into lists: YAML has no others."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

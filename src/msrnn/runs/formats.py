@@ -86,7 +86,7 @@ def _shown(forecasts: Forecasts) -> list[np.ndarray]:
 
 
 def _as_array(archive: Archive, forecasts: list[xr.DataArray]) -> np.ndarray:
-    """The forecasts with the axes and type of the input, if that is an array; else (time, channel, y, x)."""
+    """Stack forecasts with the axes and type of the input, if that is an array; else (time, channel, y, x)."""
     values = np.stack([forecast.values for forecast in forecasts])
     paths = {source.path(0) for source in archive.sources}
     if archive.reader != "array" or len(paths) > 1:

@@ -34,7 +34,7 @@ def _open(files: Sequence[str], settings: ReaderSettings, data: DataSettings, fi
 
 
 def _reader_of(name: str, files: Sequence[str]) -> str | None:
-    """TaxiBJ and RY have readers of their own for HDF5."""
+    """Return the reader that TaxiBJ and RY have for their HDF5."""
     if name not in DATA_SETS or name not in READERS:
         return None
     first = next(iter(find_files(files[:1])), None)
@@ -94,7 +94,7 @@ def predict_files(
 
 
 def _last(archive: Archive, number: int, wanted: int) -> xr.DataArray:
-    """The last frames of a sequence; with `skip_bad`, of those that can be read."""
+    """Return the last frames of a sequence; with `skip_bad`, of those that can be read."""
     sequence, path = archive.sequences[number], archive.sources[number].path(0)
     if archive.skip_bad:
         read = np.flatnonzero(archive.scan()[number].readable)

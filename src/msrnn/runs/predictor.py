@@ -35,7 +35,7 @@ class Predictor:
 
     @property
     def fingerprint(self) -> int:
-        """Tells these weights from others."""
+        """Number that tells these weights from others."""
         fingerprint = 0
         for name, weight in sorted(self.model.state_dict().items()):
             fingerprint = zlib.crc32(name.encode(), fingerprint)
@@ -51,7 +51,7 @@ class Predictor:
     def predict(self, frames: xr.DataArray, horizon: int | None = None) -> xr.DataArray: ...
 
     def predict(self, frames: np.ndarray | xr.DataArray, horizon: int | None = None) -> np.ndarray | xr.DataArray:
-        """The next frames.
+        """Predict the next frames.
 
         Args:
             frames: the context; NaN is missing. An array is (time, y, x), (time, channel, y, x) or (sequence, time,
@@ -114,7 +114,7 @@ class Predictor:
         return result.isel(channel=0, drop=True) if flat else result
 
     def _forecast(self, values: Tensor, horizon: int) -> Tensor:
-        """Values (sequence, time, channel, y, x) to values, in the units of the field."""
+        """Forecast values (sequence, time, channel, y, x), in the units of the field."""
         weight = next(self.model.parameters())
         frames, valid = self.field.to_network(values)
         if not bool(valid.any()):
@@ -129,7 +129,7 @@ class Predictor:
         return forecast.masked_fill(~valid.any(dim=1, keepdim=True), torch.nan)
 
     def _largest(self, frames: np.ndarray) -> int:
-        """What frames are divided by.
+        """Return what frames are divided by.
 
         Raises:
             ValueError: the type says nothing about the range.
@@ -161,7 +161,7 @@ class Predictor:
 
 
 def _after(context: xr.DataArray, forecast: np.ndarray, step: int, timed: bool) -> xr.DataArray:
-    """A forecast (time, channel, y, x) with the coordinates and attributes of its context."""
+    """Give a forecast (time, channel, y, x) the coordinates and attributes of its context."""
     leads = np.arange(1, len(forecast) + 1)
     last = context["time"].values[-1] if "time" in context.coords else context.sizes["time"] - 1
     lead_attrs = {"long_name": "lead time", "standard_name": "forecast_period"}
@@ -178,7 +178,7 @@ def _after(context: xr.DataArray, forecast: np.ndarray, step: int, timed: bool) 
 
 
 def load(run: str | os.PathLike[str], device: str = "auto") -> Predictor:
-    """A predictor from a run directory, with the weights that validated best.
+    """Load a predictor from a run directory, with the weights that validated best.
 
     Args:
         run: directory that `msrnn train` made.

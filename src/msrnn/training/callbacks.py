@@ -28,7 +28,7 @@ CHECKPOINT_SECONDS = 600
 
 
 class JSONLines(Logger):
-    """Metrics as one JSON object per line, with the number of the optimiser step; what is not finite is null."""
+    """Writes metrics as one JSON object per line, with the optimiser step; a number that is not finite is null."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class JSONLines(Logger):
         return 0
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Settings stand in settings.yaml."""
+        """Do nothing: settings stand in settings.yaml."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -54,7 +54,7 @@ class JSONLines(Logger):
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are whole or not there, and are read without executing pickled code."""
+    """Writes checkpoints that are whole or not there, and reads them without executing pickled code."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike[str], *_: Any, **__: Any) -> None:
         with written(Path(path)) as partial:
@@ -84,7 +84,7 @@ class LastCheckpoint(Callback):
         """The signal."""
 
     def on_train_start(self, *_: Any) -> None:
-        """Lightning's own handlers are in place, and are put back by it at the end."""
+        """Take over signals: Lightning has set its own handlers, and puts the former back at the end."""
         self.saved_at = time.monotonic()
 
         def stop(number: int, _: Any) -> None:
@@ -137,7 +137,7 @@ class LastCheckpoint(Callback):
 
 
 def _greatest(trainer: Trainer, *values: int) -> Sequence[int]:
-    """Each of the values, as it is greatest in any process."""
+    """Return the greatest of each value in all processes."""
     if trainer.world_size == 1:
         return values
     tensor = torch.tensor(values, device=trainer.strategy.root_device)
@@ -168,7 +168,7 @@ class BestWeights(Callback):
 
 
 class Patience(EarlyStopping):
-    """Early stopping that a resumed run, if it had come to it, comes to again."""
+    """Early stopping that also fires when resuming after patience ran out."""
 
     def on_train_start(self, trainer: Trainer, *_: Any) -> None:
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
@@ -191,7 +191,7 @@ class TrainingBar(TQDMProgressBar):
     """One bar for the whole training, which is one epoch of Lightning's."""
 
     def on_train_start(self, trainer: Trainer, *_: Any) -> None:
-        """A resumed run goes on in the middle of that epoch, whose start will not be announced."""
+        """Show the bar: a resumed run goes on in the middle of the epoch, whose start is not announced."""
         super().on_train_start(trainer)
         self.train_progress_bar.reset(trainer.max_steps * trainer.accumulate_grad_batches)
         self.train_progress_bar.set_description("training")

@@ -8,24 +8,24 @@ from torch import Tensor
 
 
 def pixel_weights(valid: Tensor) -> Tensor:
-    """Weights of pixels: 0, if they are not `valid` (bool); else 1 over the share of the sample that is."""
+    """Compute the weights of pixels: 0, if not `valid` (bool); else 1 over the valid share of the sample."""
     share = valid.float().mean(dim=(1, 2, 3, 4), keepdim=True)
     return valid / share.masked_fill(share == 0, 1)
 
 
 def paper(predictions: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Squared plus absolute error, summed over pixels, mean over samples and steps (MS-RNN's released code)."""
+    """Compute squared plus absolute error, summed over pixels, mean over samples and steps (MS-RNN's code)."""
     error = predictions - truth
     return (weights * (error.square() + error.abs())).sum(dim=(2, 3, 4)).mean()
 
 
 def mse(predictions: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Mean squared error."""
+    """Compute the mean squared error."""
     return (weights * (predictions - truth).square()).mean()
 
 
 def gdl(predictions: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """`paper` plus the gradient difference (Mathieu et al. 2016, https://arxiv.org/abs/1511.05440, alpha = 1)."""
+    """Add the gradient difference to `paper` (Mathieu et al. 2016, https://arxiv.org/abs/1511.05440, alpha = 1)."""
     total = paper(predictions, truth, weights)
     for axis in (-2, -1):
         difference = predictions.diff(dim=axis).abs() - truth.diff(dim=axis).abs()

@@ -34,7 +34,7 @@ class MicroBatch(NamedTuple):
     """Share of true frames fed after the context."""
 
     def described(self, describe: Callable[[int], str]) -> str:
-        """Its sequences and the statistics of their values."""
+        """Describe its sequences and the statistics of their values."""
         known = self.values[self.values.isfinite()]
         numbers = f"{known.min():g} to {known.max():g}, mean {known.mean():g}" if len(known) else "none"
         missing, infinite = (
@@ -49,7 +49,7 @@ def _finite(tensor: Tensor | None) -> bool:
 
 
 def learning_rate_factor(settings: RunSettings, progress: float) -> float:
-    """What the learning rate is multiplied by at this point of the training (0 to 1)."""
+    """Return the factor of the learning rate at this point of the training (0 to 1)."""
     if progress < settings.warmup:
         return progress / settings.warmup
     since = (progress - settings.warmup) / (1 - settings.warmup)
@@ -110,11 +110,11 @@ class Training(LightningModule):
 
     @property
     def progress(self) -> float:
-        """0 at the start of the training, 1 at its end."""
+        """Progress of the training: 0 at its start, 1 at its end."""
         return self.global_step / self.length.steps
 
     def training_step(self, batch: Batch, batch_number: int) -> Tensor:
-        """The loss of a part of a batch."""
+        """Compute the loss of a part of a batch."""
         samples, values = batch
         frames, valid = self.field.to_network(values.to(self.dtype))
         settings = self.settings
@@ -174,17 +174,17 @@ class Training(LightningModule):
         )
 
     def _write(self, values: dict[str, Any], step: int) -> None:
-        """To the metrics file and the TensorBoard log, before any checkpoint of the step is written."""
+        """Write to the metrics file and the TensorBoard log, before any checkpoint of the step."""
         numbers = {name: float(value) for name, value in values.items()}
         for logger in self.loggers:
             logger.log_metrics(numbers, step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What a resumed training compares its data with."""
+        """Store the fingerprint that a resumed training compares its data with."""
         checkpoint["fingerprint"] = self.fingerprint
 
     def on_validation_start(self) -> None:
-        """Sums from zero."""
+        """Begin the sums of scores at zero."""
         self.scores = [PixelErrors(self.settings.horizon), FrameScores(self.settings.horizon)]
         for score in self.scores:
             score.to(scoring_device(self.device))
@@ -209,7 +209,7 @@ class Training(LightningModule):
             self.log(name, value.float(), prog_bar=name == MONITOR, logger=False)
 
     def configure_optimizers(self) -> Any:
-        """Adam, and the learning rate as a function of progress."""
+        """Make Adam, and the learning rate as a function of progress."""
         optimizer = torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(self.settings, step / self.length.steps)

@@ -14,19 +14,19 @@ from msrnn.settings import RunSettings
 
 @dataclass(frozen=True)
 class Processes:
-    """So many on each of so many machines."""
+    """`devices` processes on each of `nodes` machines."""
 
     devices: int
     nodes: int
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of processes on all machines."""
         return self.devices * self.nodes
 
 
 def find_processes(settings: RunSettings, device: torch.device) -> Processes:
-    """What the settings say, or else torchrun or SLURM, if they have started this process; or else one.
+    """Find the processes: those of the settings, else of torchrun or SLURM that started this one, else one.
 
     Raises:
         SettingsError: there are fewer devices, or a batch cannot be shared equally.
@@ -51,7 +51,7 @@ def find_processes(settings: RunSettings, device: torch.device) -> Processes:
 
 
 def _started() -> Processes:
-    """By torchrun, or by SLURM.
+    """Find the processes that torchrun or SLURM has started.
 
     Raises:
         SettingsError: SLURM was not told how many tasks each node is to have.
@@ -72,5 +72,5 @@ def _started() -> Processes:
 
 
 def environment() -> list[Any]:
-    """Plugins for Lightning: SLURM may end a job as it does elsewhere, by SIGTERM; it is not Lightning's to requeue."""
+    """Return Lightning's plugins: SLURM may end a job by SIGTERM, and Lightning does not requeue it."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []

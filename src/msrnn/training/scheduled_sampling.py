@@ -16,12 +16,12 @@ from msrnn.randomness import generator
 
 
 def scheduled(progress: float, context: int, length: int) -> np.ndarray:
-    """Truth in the context; afterwards with a probability that falls linearly from 1 to 0 (Bengio et al. 2015)."""
+    """Feed truth in the context; after it with a probability that falls linearly from 1 to 0 (Bengio et al. 2015)."""
     return _probabilities(1.0, 1.0 - progress, context, length)
 
 
 def reverse_scheduled(progress: float, context: int, length: int) -> np.ndarray:
-    """Truth in the context with a probability that rises from 1/2 to 1, afterwards with one that falls from 1/2 to 0.
+    """Feed truth in the context with a probability rising from 1/2 to 1, after it with one falling from 1/2 to 0.
 
     Wang et al. 2022, https://arxiv.org/abs/2103.09504, section 3.4, in thirds of the training.
     """
@@ -44,6 +44,6 @@ SCHEDULES = {"scheduled": scheduled, "reverse-scheduled": reverse_scheduled}
 
 
 def draw_mask(probabilities: np.ndarray, seed: int, step: int, samples: Sequence[int]) -> Tensor:
-    """The `truth_mask`, (len(samples), T - 1) bool, of samples with these numbers, given the probabilities (T - 1,)."""
+    """Draw the `truth_mask`, (len(samples), T - 1) bool, of these samples, given the probabilities (T - 1,)."""
     draws = [generator(seed, "sampling", step, sample).random(len(probabilities)) for sample in samples]
     return torch.from_numpy(np.stack(draws) < probabilities)

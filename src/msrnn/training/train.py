@@ -216,7 +216,7 @@ def _fit(
 
 
 def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, processes: int) -> Memory:
-    """The fastest memory mode that fits the device; sequences are (time, channel, y, x).
+    """Find the fastest memory mode that fits the device; sequences are (time, channel, y, x).
 
     Raises:
         SettingsError: none fits; the message says what would.
@@ -234,7 +234,7 @@ def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, p
 
 
 def _resumed_step(directory: RunDirectory, settings: RunSettings, data: Data) -> int:
-    """After which optimiser step the training goes on.
+    """Find the optimiser step after which the training goes on.
 
     Raises:
         SettingsError: it would not be the same training, or the checkpoint is damaged.
@@ -251,7 +251,7 @@ def _resumed_step(directory: RunDirectory, settings: RunSettings, data: Data) ->
 
 
 def fixed_on_resume(settings: RunSettings) -> dict[str, Any]:
-    """Settings that a resumed training cannot change, by their names."""
+    """List the settings that a resumed training cannot change, by their names."""
     return {name: value for name, value in _flat(asdict(settings)) if name not in FREE_ON_RESUME}
 
 
@@ -264,7 +264,7 @@ def _flat(settings: Mapping[str, Any], group: str = "") -> Iterator[tuple[str, A
 
 
 def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
-    """What a training depends on must be as it was."""
+    """Raise a SettingsError if something that a training depends on has changed."""
     before, now = fixed_on_resume(directory.settings()), fixed_on_resume(settings)
     for name in before | now:
         was, given = (values.get(name, "not given") for values in (before, now))

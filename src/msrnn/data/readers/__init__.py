@@ -43,7 +43,7 @@ FMI_PGM = r"P5\s.*# obstime \d{12}\s.*# param CorrectedReflectivity"
 
 
 def make_reader(name: str, options: Mapping[str, Any]) -> Reader:
-    """The reader of that name.
+    """Make the reader of that name.
 
     Raises:
         SettingsError: there is none, or it has no such option.
@@ -75,7 +75,7 @@ def _as_declared(parameter: inspect.Parameter, value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """Options of pysteps' importers come as text."""
+    """Convert an option of a pysteps importer, which comes as text."""
     kinds: tuple[Callable[[str], Any], ...] = (int, float)
     for kind in kinds:
         try:
@@ -86,7 +86,7 @@ def _number(value: Any) -> Any:
 
 
 def recognise(path: Path) -> str | None:
-    """The name of the reader for a file (or Zarr store), judged by its content; None, if it is no known format."""
+    """Find the reader for a file (or Zarr store) by its content; None, if it is no known format."""
     if path.is_dir():
         return "zarr" if is_zarr(path) else None
     start = start_of(path)
@@ -100,7 +100,7 @@ def recognise(path: Path) -> str | None:
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr store."""
+    """Say whether a folder is a Zarr store."""
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata", ".zarray"))
 
 

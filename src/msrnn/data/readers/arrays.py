@@ -14,7 +14,7 @@ LAYOUTS = {3: "(time, y, x)", 4: "(time, channel, y, x)", 5: "(sequence, time, c
 
 
 def as_sequences(shape: tuple[int, ...]) -> tuple[int, int, int, int, int]:
-    """`shape` as (sequence, time, channel, y, x).
+    """Return `shape` as (sequence, time, channel, y, x).
 
     Raises:
         ValueError: it has too few or too many axes, or no elements.
@@ -28,7 +28,7 @@ def as_sequences(shape: tuple[int, ...]) -> tuple[int, int, int, int, int]:
 
 
 def largest_value(dtype: np.dtype, units: str | None) -> int:
-    """What frames of that type are divided by to lie in [0, 1]: the range of uint8 and uint16, as of images; else 1.
+    """Return what frames of a type are divided by to lie in [0, 1]: the greatest uint8 or uint16; else 1.
 
     Integers with units other than "1" are those units' numbers.
     """
@@ -36,13 +36,13 @@ def largest_value(dtype: np.dtype, units: str | None) -> int:
 
 
 def bytes_held(frames: np.ndarray) -> int:
-    """Memory of an array; a file that is mapped into memory holds none."""
+    """Return the memory of an array; a file that is mapped into memory holds none."""
     mapped = isinstance(frames, np.memmap) or isinstance(frames.base, np.memmap)
     return 0 if mapped else frames.nbytes
 
 
 def scaled(frames: Any, largest: int) -> Any:
-    """Frames divided by `largest`, as float32."""
+    """Divide frames by `largest`, as float32."""
     return np.asarray(frames, np.float32) / largest if largest != 1 else frames
 
 
@@ -101,7 +101,7 @@ class ArrayReader(Reader):
 
 
 def load_array(path: Path, name: str = "") -> np.ndarray:
-    """The array in a .npy file, not read before it is used, or the one in a .npz that has that name or is the only one.
+    """Open the array in a .npy file, read when used; or load the one in a .npz of that name, or the only one.
 
     Code in a file is never executed.
 

@@ -66,7 +66,7 @@ Sliced = np.ndarray | View
 
 @dataclass
 class Header:
-    """What is known of a sequence in a file before its frames are read."""
+    """Properties of a sequence in a file, known before its frames are read."""
 
     shape: tuple[int, int, int, int]
     """(time, channel, y, x)"""
@@ -92,15 +92,15 @@ class Reader:
 
     @classmethod
     def recognises(cls, file: h5py.File) -> bool:
-        """Whether an HDF5 file is of this format."""
+        """Say whether an HDF5 file is of this format."""
         return False
 
     def headers(self, path: Path) -> list[Header]:
-        """Each sequence in a file."""
+        """Return the header of each sequence in a file."""
         raise NotImplementedError
 
     def frames(self, path: Path) -> list[Sliced]:
-        """The frames of each sequence in a file; missing values are NaN."""
+        """Open the frames of each sequence in a file; missing values are NaN."""
         raise NotImplementedError
 
 
@@ -122,13 +122,13 @@ def reading(path: Path, what: str) -> Iterator[None]:
 
 
 def unpacked(path: Path) -> bytes:
-    """The content of a file, gzipped or not."""
+    """Read the content of a file, gzipped or not."""
     content = path.read_bytes()
     return gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
 
 
 def start_of(path: Path, size: int = 1024) -> bytes:
-    """The first bytes of a file's content, gzipped or not; empty, if it cannot be unpacked."""
+    """Read the first bytes of a file's content, gzipped or not; none, if it cannot be unpacked."""
     try:
         with path.open("rb") as file:
             start = file.read(size)
@@ -176,19 +176,19 @@ def known_units(path: object, said: str) -> UnitName:
 
 
 def with_channel(values: np.ndarray, key: tuple[Any, ...]) -> np.ndarray:
-    """A slice of frames without an axis for channels, with one, sliced as `key` (time, channel, y, x) says."""
+    """Add an axis for channels to a slice of frames, and slice it as `key` (time, channel, y, x) says."""
     time, channel, *_ = key
     return values[None][channel] if isinstance(time, int) else values[:, None][:, channel]
 
 
 def one_by_one(values: np.ndarray) -> np.ndarray:
-    """A picture (y, x) or (channel, y, x) as a sequence of one frame."""
+    """Make a sequence of one frame of a picture (y, x) or (channel, y, x)."""
     return values[None, None] if values.ndim == 2 else values[None]
 
 
 @cache
 def evenly(first: float, step: float, count: int, axis: str, units: str, from_corner: bool = False) -> xr.Variable:
-    """A projection coordinate with its CF attributes; or the distance from the lower left corner."""
+    """Make a projection coordinate with its CF attributes; or the distance from the lower left corner."""
     name = {"long_name": "distance from the lower left corner"} if from_corner else {}
     attrs = name or {"standard_name": f"projection_{axis}_coordinate"}
     return xr.Variable((axis,), first + step * np.arange(count), attrs | {"units": units, "axis": axis.upper()})

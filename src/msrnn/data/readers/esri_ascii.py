@@ -71,7 +71,7 @@ class ASCIIGridReader(Reader):
 
     @staticmethod
     def _product(path: Path) -> tuple[float, float | None]:
-        """Scale, and minutes of the interval; 1 and None, if the name is none of DWD's."""
+        """Return scale and minutes of the interval; 1 and None, if the name is none of DWD's."""
         product = re.match(r"(RW|YW)[_-]", path.name.upper())
         return DWD_ASCII[product[1]] if product else (1.0, None)
 

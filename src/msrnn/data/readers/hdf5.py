@@ -25,13 +25,13 @@ from msrnn.errors import DataError, Setting
 
 
 def text(value: Any) -> str:
-    """An attribute that is a string."""
+    """Read an attribute that is a string."""
     value = np.asarray(value).reshape(-1)[0]
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def number(value: Any) -> float:
-    """An attribute that is a number."""
+    """Read an attribute that is a number."""
     return float(np.asarray(value).reshape(-1)[0])
 
 
@@ -100,7 +100,7 @@ class HDF5Reader(Reader):
         return Header((time, channel, y, x), times, given_units(units, interval), largest)
 
     def _stamped(self, file: h5py.File) -> list[tuple[np.datetime64, str]]:
-        """Times and names of datasets that hold one frame each, in order of time."""
+        """List times and names of datasets that hold one frame each, in order of time."""
         if self.dataset:
             return []
         found = [(time_in_name(name), name) for name, item in file.items() if _is_frame(item)]

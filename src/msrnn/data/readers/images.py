@@ -70,7 +70,7 @@ def _picture(path: Path) -> Image.Image:
 
 
 def _time_of_one(path: Path, pattern: str) -> np.datetime64 | None:
-    """The time in the name of a picture; without a pattern, numbers of fewer than twelve digits only count them."""
+    """Find the time in a picture's name; without a pattern, numbers of fewer than twelve digits only count them."""
     if pattern:
         time = time_in_name(path.name, pattern)
         if time is None:

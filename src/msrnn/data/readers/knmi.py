@@ -22,7 +22,7 @@ class KNMIReader(Reader):
 
     @classmethod
     def recognises(cls, file: h5py.File) -> bool:
-        """Whether an HDF5 file is of this format."""
+        """Say whether an HDF5 file is of this format."""
         return "image1/image_data" in file and "overview" in file
 
     def headers(self, path: Path) -> list[Header]:

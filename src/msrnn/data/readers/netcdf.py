@@ -35,7 +35,7 @@ class XarrayReader(Reader):
 
     @classmethod
     def recognises(cls, file: h5py.File) -> bool:
-        """Whether an HDF5 file is of this format."""
+        """Say whether an HDF5 file is of this format."""
         return "_NCProperties" in file.attrs or any("DIMENSION_LIST" in item.attrs for item in file.values())
 
     def headers(self, path: Path) -> list[Header]:
@@ -84,7 +84,7 @@ class XarrayReader(Reader):
         return [view(sequence) for sequence in range(array.sizes.get("sequence", 1))]
 
     def _array(self, path: Path, data: xr.Dataset) -> xr.DataArray:
-        """The frames, with the names of `AXES` and maybe "sequence" for its axes; channel may be missing."""
+        """Find the frames; their axes get the names of `AXES` and maybe "sequence", channel may be missing."""
         found = {str(n): v for n, v in data.data_vars.items() if v.ndim >= 3 and v.dtype.kind in "fiu"}
         if self.variable and self.variable not in found:
             reason = f"holds no variable {self.variable} of 3 to 5 axes"
@@ -119,7 +119,7 @@ class ZarrReader(XarrayReader):
 
     @classmethod
     def recognises(cls, file: h5py.File) -> bool:
-        """A store is a folder."""
+        """Say no: a store is a folder."""
         return False
 
     def _open(self, path: Path) -> xr.Dataset:
@@ -134,7 +134,7 @@ class ZarrReader(XarrayReader):
 
 
 def _gone(path: Path, array: xr.DataArray, data: xr.Dataset) -> np.ndarray:
-    """(time,) bool: frames of a store of ours that have values, and whose file is gone; Zarr reads them as missing."""
+    """Find the frames of a store of ours whose file is gone, (time,) bool; Zarr reads them as missing."""
     valid = data["valid"].values > 0 if "valid" in data else np.zeros(array.sizes["time"], bool)
     shard = array.encoding.get("shards")
     gone = np.zeros(len(valid), bool)
@@ -147,7 +147,7 @@ def _gone(path: Path, array: xr.DataArray, data: xr.Dataset) -> np.ndarray:
 
 
 def _without(view: Sliced, gone: np.ndarray, path: Path) -> View:
-    """Frames of which those that are `gone` cannot be read."""
+    """Make a view that refuses to read the frames that are `gone`."""
 
     def take(key: tuple[Any, ...]) -> Any:
         if gone[key[0]].any():
@@ -158,7 +158,7 @@ def _without(view: Sliced, gone: np.ndarray, path: Path) -> View:
 
 
 def _times(path: Path, array: xr.DataArray) -> np.ndarray | None:
-    """Times, or whole numbers; None, if there is no coordinate of time.
+    """Read times, or whole numbers; None, if there is no coordinate of time.
 
     Raises:
         DataError: they are neither.
@@ -177,7 +177,7 @@ def _times(path: Path, array: xr.DataArray) -> np.ndarray | None:
 
 
 def _take(array: xr.Variable, sequence: int, key: tuple[Any, ...]) -> np.ndarray:
-    """A slice (time, channel, y, x). Only that is read: an axis is added, and axes are put in order, after reading."""
+    """Read a slice (time, channel, y, x) and nothing else; axes are added and put in order after reading."""
     wanted = {name: part for name, part in zip(AXES, key, strict=True) if name in array.dims}
     part = array.isel(wanted | ({"sequence": sequence} if "sequence" in array.dims else {})).load()
     values: np.ndarray = part.transpose(*(name for name in AXES if name in part.dims)).values

@@ -30,7 +30,7 @@ class ODIMReader(Reader):
 
     @classmethod
     def recognises(cls, file: h5py.File) -> bool:
-        """Whether an HDF5 file is of this format."""
+        """Say whether an HDF5 file is of this format."""
         kinds = (b"COMP", b"IMAGE", "COMP", "IMAGE")
         return "what" in file and file["what"].attrs.get("object") in kinds
 
@@ -70,7 +70,7 @@ class ODIMReader(Reader):
         return [one_by_one(values.astype(np.float32))]
 
     def _find(self, path: Path, file: h5py.File) -> tuple[h5py.Group, h5py.Group, str]:
-        """The dataset group, its data group, and the quantity in it."""
+        """Find the dataset group, its data group, and the quantity in it."""
         kind = text(file["what"].attrs["object"])
         if kind not in ("COMP", "IMAGE"):
             raise DataError("other object", path, f"holds {kind}, not a composite", "grid it first, e.g. with wradlib")
@@ -96,7 +96,7 @@ ODIM_UNITS: dict[str, UnitName] = {"DBZH": "dBZ", "TH": "dBZ", "DBZ": "dBZ", "RA
 
 
 def _inherited(file: h5py.File, group: h5py.Group, data: h5py.Group, name: str) -> dict[str, Any]:
-    """Attributes of `name` groups, the innermost last: ODIM lets them stand at any level."""
+    """Collect the attributes of `name` groups, the innermost last: ODIM lets them stand at any level."""
     found: dict[str, Any] = {}
     for level in (file, group, data):
         if name in level:

@@ -29,7 +29,7 @@ from msrnn.units import RAIN_UNITS
 
 
 class PystepsReader(Reader):
-    """Whatever pysteps imports, by the importer's name; the time is that in the file's name.
+    """Any format that pysteps imports, by the importer's name; the time is that in the file's name.
 
     Args:
         importer: a name of `pysteps.io.importers` without "import_", e.g. fmi_pgm.
@@ -112,7 +112,7 @@ class PystepsReader(Reader):
 
 
 def pysteps_importer(path: object, name: str) -> Any:
-    """The importer of that name.
+    """Find the importer of that name.
 
     Raises:
         DataError: pysteps is not installed, or has none of that name.

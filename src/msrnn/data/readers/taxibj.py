@@ -26,7 +26,7 @@ class TaxiBJReader(Reader):
 
     @classmethod
     def recognises(cls, file: h5py.File) -> bool:
-        """Whether an HDF5 file is of this format."""
+        """Say whether an HDF5 file is of this format."""
         if set(file) != {"data", "date"} or not len(file["date"]):
             return False
         if file["data"].ndim != 4 or file["data"].shape[1] != 2:
@@ -50,7 +50,7 @@ class TaxiBJReader(Reader):
 
 
 def _complete_days(dates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Times of the slots of complete days, rising, and where they are."""
+    """Find the slots of complete days: their times, rising, and their places."""
     texts = [date.decode() if isinstance(date, bytes) else str(date) for date in dates.tolist()]
     days = np.array([np.datetime64(f"{t[:4]}-{t[4:6]}-{t[6:8]}", "ns") for t in texts])
     slots = np.array([int(t[8:10]) for t in texts])

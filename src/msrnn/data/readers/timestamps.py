@@ -23,7 +23,7 @@ _DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "j": 3, "f": 
 
 
 def time_in_name(name: str, pattern: str = "") -> np.datetime64 | None:
-    """The time in a file's name, e.g. 201008260005, 20100826_000500, 1008260005 or 102380005; None if there is none.
+    """Find the time in a file's name, e.g. 201008260005, 20100826_000500, 1008260005 or 102380005.
 
     Args:
         pattern: the codes of `datetime.strptime` for the stamp, e.g. %Y-%m-%d_%H%M; by default one of `STAMPS`.
@@ -41,7 +41,7 @@ def time_in_name(name: str, pattern: str = "") -> np.datetime64 | None:
 
 
 def _expression(pattern: str) -> str:
-    """A strptime pattern as a regular expression.
+    """Write a strptime pattern as a regular expression.
 
     Raises:
         SettingsError: it has a code that is not known here.
@@ -65,12 +65,12 @@ def _parse(stamp: str, pattern: str) -> np.datetime64 | None:
 
 
 def nanoseconds(times: Iterable[object]) -> np.ndarray:
-    """Times as numpy's datetime64[ns]."""
+    """Convert times to numpy's datetime64[ns]."""
     return np.array(list(times), dtype="datetime64[ns]")
 
 
 def times_from(values: np.ndarray, units: str = "") -> np.ndarray | None:
-    """Times of a dataset; None if it holds none.
+    """Read the times of a dataset; None if it holds none.
 
     Text or whole numbers with a stamp in them, numbers in CF's `units` ("minutes since 2020-01-01"), or else seconds
     since 1970 after 1973.
