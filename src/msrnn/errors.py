@@ -14,7 +14,7 @@ class Setting(NamedTuple):
     """A setting that a message names, with the value it has or should get."""
 
     name: str
-    """As in a recipe, with its group: `data.skip_bad`. Arguments of a function have no group: `output`."""
+    """Name as in a recipe, with its group: `data.skip_bad`. Arguments of a function have no group: `output`."""
     value: Any = None
     """None: any value, the name alone is shown."""
 

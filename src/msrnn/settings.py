@@ -44,15 +44,15 @@ class ModelSettings:
     scales: tuple[int, ...] | None = None
     """One per layer: it works at 1/scale of the resolution. Default: what the name says."""
     skips: Skips | None = None
-    """Which earlier layers' outputs are added to a layer's input: none, mirror, unet3+ or full. Default: as the name
+    """Earlier layers whose outputs are added to a layer's input: none, mirror, unet3+ or full. Default: as the name
     says."""
     memory: Literal[Memory, "auto"] = "keep"
     """Memory mode of training: hold all activations (keep), the state of each step (step) or of a few (sqrt), and
-    compute the rest again; auto: the fastest mode that fits the device. Short: memory."""
+    compute the rest again; auto: the fastest mode that fits the device."""
     half_state: bool = True
     """With precision bf16, carry the state from step to step in bfloat16 too; false: in float32."""
     options: dict[str, Any] = field(default_factory=dict)
-    """The cell's own options, e.g. model.options.links 13 for trajgru."""
+    """The cell's own options, e.g. links=13 for trajgru."""
 
     def __post_init__(self) -> None:
         for name in ("hidden_channels", "kernel_size"):
@@ -135,7 +135,7 @@ class DataSettings:
     """How values become [0, 1]: none, if they are already; range, from least to greatest of the training split; rain,
     the paper's pixel of reflectivity. Default: rain for units of rain, none for values in [0, 1], else range."""
     fill: Literal["dry", "last"] = "dry"
-    """What the network sees where values are missing: 0, which is no rain, or the last value there was."""
+    """Filling of missing values: dry, 0, which is no rain; last, the last value there was."""
     size: tuple[int, int] | None = None
     """Resize frames to this height and width, by area mean (of mm/h). Default: kth 88 88, germany 124 124."""
     crop: tuple[int, int] | None = None
@@ -145,15 +145,16 @@ class DataSettings:
     stride: int = 1
     """Frames between the beginnings of two sequences, at least."""
     split: Literal["time", "day", "event"] | None = None
-    """What is kept together in a split: time (first, then, last), days, or events (stretches without a gap, or files).
+    """Frames that a split keeps together: time (first, then, last), days, or events (stretches without a gap, or
+    files).
     Default: event for several sequences without times, else time. Dates, which an archive that grows keeps, are
     stored."""
     shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
     """Shares of training, validation and test."""
     validation_from: str | None = None
-    """When validation begins, e.g. 2015-01-01, in the place of shares."""
+    """Begin of validation, e.g. 2015-01-01, in the place of shares."""
     test_from: str | None = None
-    """When the test begins, in the place of shares."""
+    """Begin of the test, in the place of shares."""
     guard: int | None = None
     """Frames between two splits that belong to neither. Default: as many as the context."""
     max_missing: float = 0.5
@@ -165,7 +166,7 @@ class DataSettings:
     skip_bad: bool = False
     """Leave out files that cannot be used, and list them."""
     actions: tuple[str, ...] = ("walking", "jogging", "running")
-    """Of kth; besides these there are boxing, handclapping and handwaving."""
+    """Actions of kth; besides these there are boxing, handclapping and handwaving."""
     epoch_samples: int | None = None
     """Sequences that make an epoch of training. Default: all; of moving-mnist, none of which comes twice, 10000."""
     validation_samples: int | None = None
@@ -288,12 +289,13 @@ class RunSettings:
     batch_size: int = 4
     """Sequences per optimiser step, over all devices."""
     accumulate: int = 1
-    """Work through a batch in that many parts: less memory, the same result."""
+    """Parts of a batch, worked through in turn: less memory, the same result."""
     loss: Literal["paper", "mse", "balanced", "gdl", "own"] = "paper"
     """paper: squared plus absolute error, summed over pixels; mse: mean squared error; balanced: squared plus absolute
     error weighted by rain rate; gdl: paper plus gradient difference; own: a function, given in Python."""
     sampling: Literal["scheduled", "reverse-scheduled"] | None = None
-    """How the model comes to see its own output in training, scheduled or reverse-scheduled. Default: as its paper."""
+    """Schedule by which the model sees its own output in training: scheduled or reverse-scheduled. Default: as its
+    paper."""
     learning_rate: float = 3e-4
     """Adam's learning rate."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -304,13 +306,13 @@ class RunSettings:
     """Largest gradient norm, times the numbers in a frame for losses that are sums over pixels: far above ordinary
     ones."""
     patience: int | None = None
-    """Stop after so many validations without a better score."""
+    """Validations without a better score after which to stop."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
-    """When a loss or a gradient is not finite: stop, and say which sequences it was, or skip the step and count."""
+    """Reaction to a loss or gradient that is not finite: stop and name the sequences, or skip the step and count."""
     precision: Precision = "32"
     """Floating point: 32 or 64 bit, or mixed with bfloat16."""
     device: Device = "auto"
-    """Where to train."""
+    """Device to train on."""
     compile: bool = False
     """Compile the time step with torch.compile, which takes a minute or two; meant for GPUs, where memory keep also
     uses CUDA graphs."""

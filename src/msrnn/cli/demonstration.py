@@ -16,7 +16,7 @@ from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSetti
 from msrnn.training.train import train
 
 STEPS_PER_MINUTE = 475
-"""What two CPU cores do, with some time left for evaluation."""
+"""Optimiser steps that two CPU cores do in a minute, with some time left for evaluation."""
 
 
 def demo_settings(minutes: float) -> RunSettings:

@@ -1,4 +1,4 @@
-"""What commands say on standard error."""
+"""Messages of commands on standard error."""
 
 import sys
 from collections.abc import Iterator

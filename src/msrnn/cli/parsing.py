@@ -16,11 +16,12 @@ from msrnn.settings import read_value
 
 SHORT = {"model.name": "--model", "data.name": "--data", "model.memory": "--memory"}
 """Second names of options that set a setting."""
-METAVARS = {"out": "DIRECTORY", "init_from": "RUN", "config": "FILE", "input": "FILE", "runs": "RUN"}
-"""What stands for a value in help, where it is neither the option's name nor its type."""
+METAVARS = {"out": "DIRECTORY", "init_from": "RUN", "config": "FILE", "input": "FILE", "runs": "RUN", "to": "FILE"}
+METAVARS |= {"output": "FILE", "validation_from": "DATE", "test_from": "DATE"}
+"""Placeholders of values in help, where these are neither the option's name nor its type."""
 TYPES = {int: "N", float: "X", bool: "{true,false}", dict: "KEY=VALUE"}
 GROUPS = {"data": "Look at files of frames, or make one store of them."}
-"""What commands of two words have in common."""
+"""First words of commands of two words, with a description."""
 
 
 class Options(NamedTuple):
@@ -35,7 +36,7 @@ class Options(NamedTuple):
     prefix: str = ""
     """Begins the options' names."""
     default: str = ""
-    """What holds for a setting that is not given; by default that of its kind."""
+    """Default in help, in the place of each setting's own."""
     without: tuple[str, ...] = ()
     """Settings that are no options."""
 
@@ -47,7 +48,7 @@ class Command:
     name: str
     function: Callable[..., None]
     usage: str
-    """What follows the name."""
+    """Arguments, after the name."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,16 @@ class Option:
     required: bool = False
 
     @property
-    def metavar(self) -> str:
-        """What stands for its value in help."""
+    def metavar(self) -> str | tuple[str, str]:
+        """Placeholder of its value in help."""
         name = self.path[-1]
         if self.setting in SHORT and self.setting != "model.memory":
             return "NAME"
         if name in METAVARS:
             return METAVARS[name]
         if tuples := _tuples(self.hint):
+            if tuple[int, int] in tuples:
+                return "HEIGHT", "WIDTH"
             item = get_args(tuples[0])[0]
             return TYPES.get(item, name.upper().removesuffix("S"))
         if choices := _choices(self.hint):
@@ -290,7 +293,7 @@ def spell(setting: Setting | Call, command: Command | None, commands: Sequence[C
     for name in (setting.name, key):
         for option in options:
             if option.setting == name:
-                return " ".join((option.flags[0] if option.flags else option.metavar, *words))
+                return " ".join((option.flags[0] if option.flags else str(option.metavar), *words))
     for option in options:
         if option.setting.startswith(f"{setting.name}."):  # a group of settings
             return option.flags[-1].rpartition(".")[0]

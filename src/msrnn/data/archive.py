@@ -28,7 +28,7 @@ from msrnn.settings import ReaderSettings
 from msrnn.units import Units
 
 BLOCK_BYTES = 64 << 20
-"""So much is read at once."""
+"""Bytes that are read at once."""
 LARGEST_FRAME = 1 << 28
 """Values; a file that says it has more in a frame is damaged."""
 
@@ -40,14 +40,14 @@ class Archive:
     sequences: list[xr.DataArray]
     """(time, channel, y, x) each, read when asked for."""
     sources: list[Joined]
-    """What each reads from."""
+    """Source of each sequence."""
     reader: str
     largest: int
     """Integers were divided by this."""
     skip_bad: bool = False
     """Leave out what cannot be used."""
     skipped: list[DataError] = field(default_factory=list)
-    """What was left out."""
+    """Errors of the files and frames that were left out."""
     statistics: list[FrameStatistics] | None = None
     """Those of all frames, once they are known; see `scan`."""
 

@@ -12,7 +12,7 @@ from msrnn.settings import Split
 
 SPLITS = get_args(Split)
 _SHARES = (0.8, 0.9)
-"""Where a pool of digits is cut into train, validation and test."""
+"""Shares at which a pool of digits is cut into train, validation and test."""
 
 
 def load_digits(folder: str | None, split: str, size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the numbers in frames mean, and how they become the network's [0, 1] and come back."""
+"""Meaning of the numbers in frames, and their way to the network's [0, 1] and back."""
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -35,15 +35,15 @@ class Field:
     smallest: float = 0.0
     largest: float = 1.0
     fill: Fill = "dry"
-    """What the network sees in the place of missing values: 0, which is no rain, or the last value there was."""
+    """Filling of missing values for the network: dry, 0, which is no rain; last, the last value there was."""
     step_minutes: float | None = None
     """Between frames; None: frames are only numbered."""
     spacing: tuple[float, float] | None = None
     """From pixel to pixel along y and x, in metres or the coordinates' own units; None: not known."""
     names: tuple[str, ...] | None = None
-    """Of the channels; None: they have none."""
+    """Names of the channels; None: they have none."""
     reader: str | None = None
-    """By which the files were read; None: there are none."""
+    """Reader of the files; None: there are none."""
 
     def __post_init__(self) -> None:
         if self.normalisation == "rain" and not self.is_rain:

@@ -1,4 +1,4 @@
-"""What is in files, in a few lines."""
+"""Summary of files, in a few lines."""
 
 from collections import Counter
 from collections.abc import Sequence

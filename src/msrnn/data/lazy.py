@@ -24,7 +24,7 @@ class Part(NamedTuple):
 
     path: Path
     number: int
-    """Which of the sequences in the file."""
+    """Place among the sequences in the file."""
     header: Header
 
 

@@ -1,4 +1,4 @@
-"""Which sequence goes into which batch: a function of the step, so that rank, worker and resume never matter."""
+"""Batches: their sequences are a function of the step, so that rank, worker and resume never matter."""
 
 import signal
 from collections.abc import Iterator

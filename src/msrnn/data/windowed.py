@@ -26,7 +26,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 HELD_OUT_SEED = 0
 """Validation sees the same crops in every run, and the same dry sequences are left out."""
 TRIES = 20
-"""So many places are tried for a crop of which at most `max_missing` is missing."""
+"""Places that are tried for a crop of which at most `max_missing` is missing."""
 
 
 class FileData:
@@ -194,7 +194,7 @@ BOUNDARIES = (Setting("data.validation_from"), " and ", Setting("data.test_from"
 
 
 def _boundaries(settings: DataSettings, timed: bool) -> tuple[int | None, int | None]:
-    """When validation and test begin, in nanoseconds."""
+    """Return the times when validation and test begin, in nanoseconds."""
     dates = (settings.validation_from, settings.test_from)
     if dates != (None, None) and not timed:
         raise SettingsError(*BOUNDARIES, ": the files say nothing of time; leave them out")

@@ -30,7 +30,7 @@ class Forecast(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Which frames are forecast of sequences of context + horizon frames, and from what."""
+    """The frames to forecast in sequences of context + horizon frames, and the frames to do so from."""
 
     field: Field
     context: int

@@ -60,7 +60,7 @@ class Plan:
     data: tuple[str, ...]
     models: tuple[str, ...]
     against: Mapping[str, str]
-    """Which model each is compared with, for those that are."""
+    """Model that each is compared with, for those that are."""
     folder: Path
     """Folder of the tables and the report."""
 

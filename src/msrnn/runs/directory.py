@@ -28,7 +28,7 @@ DAMAGED = (
     *(OSError, RuntimeError, EOFError, pickle.UnpicklingError),
     *(LookupError, TypeError, ValueError, AttributeError, AssertionError),
 )
-"""What reading a damaged checkpoint raises."""
+"""Exceptions of reading a damaged checkpoint."""
 
 
 NEW_OUT = ("train into a new ", Setting("out"))
@@ -40,9 +40,9 @@ class Progress(NamedTuple):
     step: int = 0
     """Optimiser steps that are done."""
     fingerprint: int = 0
-    """Of the data."""
+    """Fingerprint of the data."""
     seconds: float = 0
-    """Of training; what interruptions have lost does not count."""
+    """Seconds of training, without those that interruptions lost."""
     ended: bool = False
     """Whether the training has come to its end."""
 
@@ -64,7 +64,7 @@ class RunDirectory:
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.scores = self.path / "scores"
-        """Of `msrnn evaluate`; a suffix is added."""
+        """Files of `msrnn evaluate`; a suffix is added."""
         self.last_checkpoint = self.checkpoints / "last.ckpt"
 
     @property

@@ -1,4 +1,4 @@
-"""What forecasts are written as: a format is one function and one row of `FORMATS`."""
+"""Formats of forecasts: each is one function and one row of `FORMATS`."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -15,7 +15,7 @@ PIXELS = (2, 3, 4)
 
 
 class Score(NamedTuple):
-    """Which score: its name and, where it has them, its threshold (in physical units) and window (in pixels)."""
+    """Key of a score: its name and, where it has them, its threshold (in physical units) and window (in pixels)."""
 
     name: str
     threshold: float | None = None

@@ -91,7 +91,7 @@ class Evaluation:
 
     @property
     def scores(self) -> list[Score]:
-        """Which there are."""
+        """Scores that there are."""
         return list(dict.fromkeys(Score(*row[1:4]) for row in self.rows))
 
     def name(self, score: Score) -> str:

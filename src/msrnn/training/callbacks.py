@@ -1,4 +1,4 @@
-"""What a training leaves in its run directory, and says while it runs."""
+"""Files that a training leaves in its run directory, and its progress."""
 
 import json
 import math
@@ -78,7 +78,7 @@ class LastCheckpoint(Callback):
         self.steps_per_validation = steps_per_validation
         self.saved_at = time.monotonic()
         self.seconds = 0.0
-        """Of training, up to `saved_at`."""
+        """Seconds of training, up to `saved_at`."""
         self.ended = False
         self.told = 0
         """The signal."""

@@ -19,7 +19,7 @@ from msrnn.units import ZR, rain_weights
 
 LOG_STEPS = 10
 MONITOR = "validation/mse"
-"""What the best weights are best at."""
+"""Score that the best weights are best at."""
 Batch = tuple[Tensor, Tensor]
 """Global sample numbers (batch,) and values (batch, time, channel, y, x) in the field's units, NaN where missing."""
 
@@ -102,9 +102,9 @@ class Training(LightningModule):
         self.register_buffer("clipped", torch.zeros((), dtype=torch.int64))
         self.register_buffer("skipped", torch.zeros((), dtype=torch.int64))
         self.parts: list[MicroBatch] = []
-        """Of this step's batch."""
+        """Parts of this step's batch."""
         self.scores: list[SummedScores] = []
-        """Of this validation."""
+        """Scores of this validation."""
         self.lost = torch.zeros(())
         """1, if one of its forecasts is not finite."""
 

@@ -1,4 +1,4 @@
-"""Which frames a model sees while it trains: the truth, or its own output.
+"""Frames that a model sees while it trains: the truth, or its own output.
 
 A schedule is a function of training progress (0 at the start, 1 at the end), context and length T of a sequence, and
 gives for each of its T - 1 steps, as an array (T - 1,), the probability that the true frame is fed. Column 0 is always
@@ -40,7 +40,7 @@ def _probabilities(in_context: float, afterwards: float, context: int, length: i
 
 
 SCHEDULES = {"scheduled": scheduled, "reverse-scheduled": reverse_scheduled}
-"""By the name that cells and settings use."""
+"""Schedules by the name that cells and settings use."""
 
 
 def draw_mask(probabilities: np.ndarray, seed: int, step: int, samples: Sequence[int]) -> Tensor:

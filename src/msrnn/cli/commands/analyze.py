@@ -45,7 +45,7 @@ def analyze(
         kernel_size: Edge of the cells' convolutions. Default: 3.
         scales: One per layer: it works at 1/scale of the resolution. Default: what the name says.
         skips: Which earlier layers' outputs are added to a layer's input. Default: as the name says.
-        options: The cell's own options, e.g. --options.links 13 for trajgru.
+        options: The cell's own options, e.g. links=13 for trajgru.
         channels: Channels of a frame. Default: 1, or as in the run.
         batch: Sequences at a time. Default: 4, or as in the run.
         precision: Of the computation: 32, 64 or bf16. Default: 32, or as in the run.

@@ -1,4 +1,4 @@
-"""What a reader is, and how a damaged file is reported."""
+"""The contract of a reader, and the report of damaged files."""
 
 import gzip
 import re
@@ -44,7 +44,7 @@ READ_ERRORS = (
     struct.error,
     zlib.error,
 )
-"""What the libraries that read files raise on damaged ones."""
+"""Exceptions of libraries that read damaged files."""
 
 
 @dataclass
@@ -146,7 +146,7 @@ SPELLINGS: tuple[tuple[str, UnitName], ...] = (
     (r"dbz", "dBZ"),
     (r"1|", "1"),
 )
-"""What stands in attributes for one of `units.UNITS`."""
+"""Spellings in attributes of each of `units.UNITS`."""
 
 
 def given_units(name: str | None, interval_minutes: float | None = None) -> Units | None:

@@ -43,7 +43,7 @@ class PystepsReader(Reader):
         self.pattern = pattern
         self.options = tuple(sorted(options.items()))
         self.first: Header | None = None
-        """Of the first file; that the others have its grid is checked when they are read."""
+        """Header of the first file; that the others have its grid is checked when they are read."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PystepsReader) and self._key == other._key

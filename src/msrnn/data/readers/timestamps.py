@@ -18,7 +18,7 @@ STAMPS = (
     (re.compile(r"(?<!\d)(\d{9})(?!\d)"), "%y%j%H%M"),
     (re.compile(r"(?<!\d)(\d{4}-?\d\d-?\d\d)(?!\d)"), "%Y%m%d"),
 )
-"""What is looked for, in this order."""
+"""Patterns to look for, in this order."""
 _DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "j": 3, "f": 6}
 
 
