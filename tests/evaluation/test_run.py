@@ -1,7 +1,7 @@
 """`msrnn.evaluate` and `msrnn.train` as functions, with a user's own objects."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 import msrnn
-from msrnn.data import Data, Datasets, open_data
+from msrnn.data import Data, Datasets, Field, open_data
 from msrnn.errors import SettingsError
 from msrnn.evaluation.evaluate import LONGEST_NAME, scores_path
 from msrnn.runs.directory import RunDirectory
-from msrnn.settings import OWN
+from msrnn.settings import OWN, Split
 
 DIGITS: dict[str, Any] = {
     "digits": {"size": (16, 16), "digit_size": 8},
@@ -112,6 +112,57 @@ def test_a_baseline_of_ones_own(tmp_path: Path) -> None:
     assert evaluation.value("mean", "mse") == pytest.approx(float(expected), rel=1e-5)
     with pytest.raises(SettingsError, match="protocol=paper is not for baselines"):
         msrnn.evaluate(run, data=data, own_baselines={"mean": mean}, protocol="paper")
+
+
+def test_baselines_of_ones_own_that_do_not_fit(tmp_path: Path) -> None:
+    data = own_data()
+    run = msrnn.train(model=MODEL, data=data, out=tmp_path / "run", **SMALL)
+    for name, message in (("model", "cannot be called model"), ("short", r"forecast \(3, 1, .*, expected \(3, 2, ")):
+        with pytest.raises(SettingsError, match=message):
+            msrnn.evaluate(run, data=data, own_baselines={name: lambda context, _: context[:, -1:]})
+
+
+def test_a_run_is_a_path(tmp_path: Path) -> None:
+    run = msrnn.train(model=MODEL, data=own_data(), out=tmp_path / "run", **SMALL)
+    assert msrnn.load(run, "cpu").settings == run.settings()
+    again = msrnn.train(model=MODEL, data=own_data(), out=tmp_path / "again", init_from=run, **SMALL)
+    assert again.path == Path(again)
+
+
+def test_data_of_ones_own_that_do_not_fit(tmp_path: Path) -> None:
+    def made(frames: Tensor | np.ndarray, field: Field | None = None) -> Datasets:
+        return Datasets(dict.fromkeys(get_args(Split), frames), field)
+
+    for wrong, message in (
+        (made(moving(2, 0)[:, :3]), "sequences have 3 frames; context=2 and horizon=2 need 4"),
+        ([1, 2], r"data: expected settings such as"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            msrnn.train(model=MODEL, data=wrong, out=tmp_path / "run", **SMALL)
+        assert not (tmp_path / "run").exists()
+    for frames, message in (
+        (moving(2, 0)[:, :, 0], "have the axes time, channel, y, x; the first for train is torch.float32 of shape"),
+        ((moving(2, 0) * 255).byte(), "be floating point"),
+        (moving(2, 0) * 255, r"lie in \[0, 1\]"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            made(frames)
+    with pytest.raises(SettingsError, match="have the 1 channels of their field"):
+        made(moving(2, 0).expand(-1, -1, 2, -1, -1), Field())
+    two = made(moving(4, 0).expand(-1, -1, 2, -1, -1).numpy())  # arrays, too
+    run = msrnn.train(model=MODEL, data=two, out=tmp_path / "run", **SMALL)
+    assert run.field().channels == 2
+    assert msrnn.evaluate(run, data=two).protocol["sequences"] == 4
+    with pytest.raises(SettingsError, match=r"data: expected a path, .*, got list"):
+        msrnn.evaluate(run, data=[1, 2])  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="sequences have 3 frames; context=2 and horizon=2 need 4"):
+        msrnn.evaluate(run, data=made(two.splits["test"][:, :3]))  # type: ignore[index]
+
+
+def test_other_data_by_path(tmp_path: Path) -> None:
+    np.save(tmp_path / "frames.npy", np.random.default_rng(0).random((40, 16, 16), np.float32))
+    run = msrnn.train(model=MODEL, data=own_data(), out=tmp_path / "run", **SMALL)
+    assert msrnn.evaluate(run, data=tmp_path / "frames.npy").protocol["data"] == str(tmp_path / "frames.npy")
 
 
 def test_data_by_name_or_path(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ and horizon to forecast (batch, horizon, channel, y, x), in the same units and w
 def of_baseline(task: Task, baseline: Baseline) -> Contender:
     """Make a contender of a baseline of one's own.
 
+    Its forecasts raise a SettingsError if they have another shape than the frames that are scored.
+
     Raises:
         SettingsError: forecasts from the first frame on are asked for.
     """
@@ -70,6 +72,9 @@ def of_baseline(task: Task, baseline: Baseline) -> Contender:
 
     def forecast(values: Tensor, frames: Tensor) -> Forecast:
         made = baseline(values[:, : task.context], task.horizon).to(values)
+        wanted = values[:, task.scored].shape
+        if made.shape != wanted:
+            raise SettingsError(f"a baseline forecast {tuple(made.shape)}, expected {tuple(wanted)}")
         return Forecast(task.field.to_network(made)[0], made)
 
     return forecast

@@ -22,8 +22,8 @@ LONGEST_NAME = 120
 
 
 def evaluate(
-    run: str | os.PathLike[str] | RunDirectory,
-    data: str | Mapping[str, Any] | Data | None = None,
+    run: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Mapping[str, Any] | Data | None = None,
     context: int | None = None,
     horizon: int | None = None,
     batch_size: int | None = None,
@@ -38,7 +38,7 @@ def evaluate(
     The files are scores.txt, scores.csv, scores.json and scores.npz, with what differs from the default in the name.
 
     Args:
-        run: the run directory.
+        run: the run directory, or what `msrnn.train` returned.
         data: settings of the data that differ from the training's, such as {"test_samples": 100}; a name or path of
             other data; or an object with the methods of `msrnn.data.Data`.
         context: frames that are given; by default as in training.
@@ -58,15 +58,18 @@ def evaluate(
         raise SettingsError(Setting("batch_size", batch_size), " must be at least 1")
     if workers < 0:
         raise SettingsError(Setting("workers", workers), " must not be negative")
-    directory = run if isinstance(run, RunDirectory) else RunDirectory(os.fspath(run))
+    directory = RunDirectory(run)
     given: dict[str, Any] = {}
     own = None
-    if isinstance(data, str):
-        given = {"name": data}
+    if isinstance(data, str | os.PathLike):
+        given = {"name": os.fspath(data)}
     elif isinstance(data, Mapping):
         given = dict(data)
-    else:
+    elif data is None or isinstance(data, Data):
         own = data
+    else:
+        expected = "expected a path, settings by name, or an object with the methods of msrnn.data.Data"
+        raise SettingsError(Setting("data"), f": {expected}, got {type(data).__name__}")
     changes = {name: value for name, value in (("context", context), ("horizon", horizon)) if value is not None}
     settings = _changed(directory.document(), given, changes)
     how = Scoring(**scoring)

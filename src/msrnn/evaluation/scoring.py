@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from msrnn.data import Data, Field, open_data
 from msrnn.data.loading import evaluation_loader
+from msrnn.data.own import check_length
 from msrnn.errors import NotFiniteError, Setting, SettingsError
 from msrnn.evaluation.contenders import (
     Baseline,
@@ -138,6 +139,7 @@ def score_forecasts(
     task = Task(own, settings.context, settings.horizon, scoring.protocol == "paper")
     data = data or open_data(settings.data, settings.context, settings.horizon, settings.seed, own)
     dataset = data.held_out(scoring.split)
+    check_length(dataset[0], settings.context, settings.horizon)
     device = next(predictor.model.parameters()).device
     if batch_size is None:
         batch_size = max(1, min(16, BATCH_NUMBERS // dataset[0].numel()))
@@ -153,7 +155,10 @@ def score_forecasts(
     contenders |= _baselines(
         task, scoring.baselines, str(device), lambda: _mean_frame(task, batches("mean frame")), notes
     )
-    contenders |= {name: of_baseline(task, baseline) for name, baseline in (own_baselines or {}).items()}
+    for name, baseline in (own_baselines or {}).items():
+        if name in contenders:
+            raise SettingsError(f"a baseline of one's own cannot be called {name}: that is another one here")
+        contenders[name] = of_baseline(task, baseline)
     thresholds = scoring.thresholds if scoring.thresholds is not None else THRESHOLDS_MM_H * own.is_rain
     conditions = _conditions(task, thresholds, scoring.windows, distance)
     sums = {name: _suited(conditions, scores, device) for name in contenders}

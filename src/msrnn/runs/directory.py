@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pickle
 import platform
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ class RunDirectory:
         SettingsError: the path is empty.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         if path == "":
             raise SettingsError("a run directory has a name, not an empty one")
         self.path = Path(path)
@@ -66,6 +67,9 @@ class RunDirectory:
         self.scores = self.path / "scores"
         """Files of `msrnn evaluate`; a suffix is added."""
         self.last_checkpoint = self.checkpoints / "last.ckpt"
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
     @property
     def resume_call(self) -> Call:

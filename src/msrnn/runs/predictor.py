@@ -181,7 +181,7 @@ def load(run: str | os.PathLike[str], device: str = "auto") -> Predictor:
     """Load a predictor from a run directory, with the weights that validated best.
 
     Args:
-        run: directory that `msrnn train` made.
+        run: a run directory, or what `msrnn.train` returned.
         device: "auto" (an accelerator if there is one), "cpu", "cuda" or "mps".
 
     Raises:

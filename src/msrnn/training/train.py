@@ -21,6 +21,7 @@ from msrnn.analysis.cost import fastest_that_fits, ways_to_fit
 from msrnn.analysis.workload import cost_of, workload_of
 from msrnn.data import Data, open_data
 from msrnn.data.loading import Process, evaluation_loader, training_loader
+from msrnn.data.own import check_length
 from msrnn.device import find_device, free_memory, set_memory_format
 from msrnn.errors import AbandonedError, DiskFullError, Setting, SettingsError
 from msrnn.runs.directory import NEW_OUT, RunDirectory
@@ -55,7 +56,7 @@ def train(
     settings: RunSettings | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
-    init_from: str | None = None,
+    init_from: str | os.PathLike[str] | None = None,
     **changes: Any,
 ) -> RunDirectory:
     """Train a model and leave it in the run directory `out`.
@@ -95,7 +96,7 @@ def _train(
     settings: RunSettings,
     directory: RunDirectory,
     resume: bool,
-    init_from: str | None,
+    init_from: str | os.PathLike[str] | None,
     own_data: Data | None,
     own_loss: Loss | None,
 ) -> RunDirectory:
@@ -119,6 +120,8 @@ def _train(
         )
     training = data.training(length.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
+    check_length(training[0], settings.context, settings.horizon)
+    check_length(validation[0], settings.context, settings.horizon)
     if settings.model.memory == "auto":
         memory = (
             directory.settings().model.memory
