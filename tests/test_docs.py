@@ -15,17 +15,30 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def blocks_of(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
 def blocks(language: str) -> list[Any]:
     return [
         pytest.param(block, id=f"{page.stem}-{number}")
         for page in PAGES
-        for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL))
+        for number, block in enumerate(blocks_of(page, language))
     ]
 
 
+FROM_PYTHON = blocks_of(ROOT / "docs" / "python.md", "python")
+"""Examples that go on from the first of them."""
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec")  # Lightning 2.6 uses what torch 2.13 deprecates
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")  # Lightning's advice for data on disk
 @pytest.mark.parametrize("block", blocks("python"))
-def test_python(block: str) -> None:
-    exec(compile(block, "documentation", "exec"), {})
+def test_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for one in [FROM_PYTHON[0], block] if block in FROM_PYTHON[1:] else [block]:
+        exec(compile(one, "documentation", "exec"), names)
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
