@@ -458,7 +458,7 @@ def describe(hint: Any) -> str:
         return f"one of {', '.join(map(str, arguments))}"
     if get_origin(hint) is tuple:
         if arguments[-1] is Ellipsis:
-            return f"a list of {_PLURALS[arguments[0]]}"
+            return f"a list of {_PLURALS.get(arguments[0]) or ', '.join(get_args(arguments[0]))}"
         return f"{_COUNTS[len(arguments)]} {_PLURALS[arguments[0]]}"
     if arguments and get_origin(hint) is not dict:
         return " or ".join(describe(part) for part in arguments)

@@ -410,6 +410,7 @@ def test_benchmark_measures_and_compares(tmp_path: Path, capsys: pytest.CaptureF
     path = tmp_path / "new.json"
     command = ["benchmark", "--models", "convlstm", "ms-convlstm", "--memory", "keep", "sqrt", "--size", "16"]
     command += ["--context", "2", "--horizon", "3", "--hidden", "4", "--repeats", "1", "--device", "cpu"]
+    command += ["--precision", "32"]
     main([*command, "--output", str(path)])
     assert capsys.readouterr().out.count("\n| ") == 2 + 4
     rows = Benchmark.read(path).rows
@@ -444,6 +445,7 @@ def test_benchmark_measures_and_compares(tmp_path: Path, capsys: pytest.CaptureF
         (["--output", "a.csv"], "write something.json"),
         (["--output", "./a.json", "--compare", "a.json"], "that file would be overwritten; choose another --output"),
         (["--repeats", "0"], "--repeats 0: at least 1"),
+        (["--memory", "keeep"], "--memory: expected a list of keep, step, sqrt, got ['keeep']"),
     ],
 )
 def test_benchmark_refuses(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,8 +119,8 @@ class Option:
                 if "=" not in word:
                     raise SettingsError(f"{self.flags[-1]} {word}: write KEY=VALUE, and what has no key before it")
             return dict(word.split("=", 1) for word in given)
-        if len(given) == 1 and given[0] in _choices(self.hint):
-            return given[0]
+        if len(given) == 1 and get_origin(self.hint) is not tuple and given[0] in _choices(self.hint):
+            return given[0]  # a word in the place of numbers
         tuples = _tuples(self.hint)
         between = "," if any(str in get_args(one) for one in tuples) else "[,x]"
         words = [word for text in given for word in re.split(between, text.strip("[]")) if word]
