@@ -145,10 +145,9 @@ class DataSettings:
     stride: int = 1
     """Frames between the beginnings of two sequences, at least."""
     split: Literal["time", "day", "event"] | None = None
-    """Frames that a split keeps together: time (first, then, last), days, or events (stretches without a gap, or
-    files).
-    Default: event for several sequences without times, else time. Dates, which an archive that grows keeps, are
-    stored."""
+    """Frames that a split keeps together: time (first, then, last), days, or events (stretches without a gap;
+    without times, sequences). Default: event for several sequences without times, else time. Dates, which an archive
+    that grows keeps, are stored."""
     shares: tuple[float, float, float] = (0.7, 0.15, 0.15)
     """Shares of training, validation and test."""
     validation_from: str | None = None
