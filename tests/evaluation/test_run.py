@@ -50,6 +50,10 @@ def test_train_and_evaluate_by_keywords(tmp_path: Path) -> None:
     evaluation = msrnn.evaluate(run, thresholds=(0.5,), windows=(), data={"test_samples": 2})
     assert evaluation.value("model", "mse") > 0
     assert (run.path / "scores-test_samples=2-thresholds=0.5-windows=.csv").is_file()
+    one = msrnn.evaluate(run, thresholds=0.5, windows=(), baselines="persistence", data={"test_samples": 2})
+    assert one.table() == evaluation.table()
+    with pytest.raises(SettingsError, match=r"there is no setting horizn; did you mean horizon\?"):
+        msrnn.evaluate(run, horizn=2)
     resumed = msrnn.train(out=run.path, resume=True)
     assert resumed.progress().ended
     with pytest.raises(SettingsError, match="out must be given"):

@@ -4,7 +4,9 @@ import os
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def evaluate(
         raise SettingsError(Setting("data"), f": {expected}, got {type(data).__name__}")
     changes = {name: value for name, value in (("context", context), ("horizon", horizon)) if value is not None}
     settings = _changed(directory.document(), given, changes)
-    how = Scoring(**scoring)
+    how = _scoring(scoring)
     evaluation = score_forecasts(
         load(directory.path, device), settings, how, batch_size, workers, scores, own_baselines, own
     )
@@ -81,6 +83,25 @@ def evaluate(
     changes |= {name: value for name, value in asdict(how).items() if value != default[name]}
     evaluation.save(scores_path(directory, changes))
     return evaluation
+
+
+def _scoring(given: Mapping[str, Any]) -> Scoring:
+    """Make the settings of an evaluation of keywords; one baseline, threshold or window may stand alone.
+
+    Raises:
+        SettingsError: there is no such setting, or a value is not possible.
+    """
+    names = [one.name for one in fields(Scoring)]
+    for unknown in given.keys() - set(names):
+        close = get_close_matches(unknown, [*names, *signature(evaluate).parameters], 1)
+        hint = ("; did you mean ", Setting(close[0]), "?") if close else ()
+        raise SettingsError("there is no setting ", Setting(unknown), *hint)
+    several = {
+        name: (given[name],)
+        for name in ("baselines", "thresholds", "windows")
+        if isinstance(given.get(name), str | int | float)
+    }
+    return Scoring(**{**given, **several})
 
 
 def _changed(document: dict[str, Any], data: Mapping[str, Any], changes: Mapping[str, Any]) -> RunSettings:
