@@ -1,8 +1,10 @@
 """Batches: their sequences are a function of the step, so that rank, worker and resume never matter."""
 
+import atexit
 import signal
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
@@ -12,22 +14,37 @@ from msrnn.settings import RunSettings
 
 
 class Sequences(DataLoader[Any]):
-    """Batches of a data set; a worker's `SettingsError` arrives whole, not as text in another error."""
+    """Batches of a data set; a worker's `SettingsError` arrives whole, not as text in another error.
+
+    Workers end with the process, even where the loader outlives its last use: they ignore the signal by which Python
+    would end them, and exiting would wait for them.
+    """
 
     def __init__(self, dataset: Dataset[Any], **options: Any) -> None:
         super().__init__(_Caught(dataset), collate_fn=_collate, **options)
+        _LOADERS.add(self)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # Lightning and loops ask for an iterator alone
-        batches, error = super().__iter__(), None
-        for batch in batches:
+        for batch in super().__iter__():
             if isinstance(batch, SettingsError):
-                error = batch
-                break
+                self.end_workers()
+                raise batch
             yield batch
-        if error is not None:
-            del batches
-            self._iterator = None  # its workers end now: they ignore signals, and exiting would wait for them
-            raise error
+
+    def end_workers(self) -> None:
+        """End the processes that make batches, if there are any."""
+        iterator, self._iterator = self._iterator, None
+        if iterator is not None:
+            iterator._shutdown_workers()  # type: ignore[attr-defined]  # noqa: SLF001 - torch has no public way
+
+
+_LOADERS: WeakSet[Sequences] = WeakSet()
+
+
+@atexit.register
+def _end_all_workers() -> None:
+    for loader in list(_LOADERS):
+        loader.end_workers()
 
 
 class _Caught(Dataset[Any]):
