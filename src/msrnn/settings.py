@@ -387,11 +387,8 @@ def read_settings(kind: type[Kind], document: Mapping[str, Any], group: str = ""
     Raises:
         SettingsError: there is no such setting, or a value is not possible.
     """
+    check_names(kind, document, group)
     hints = get_type_hints(kind)
-    for unknown in (name for name in document if name not in hints):
-        close = get_close_matches(f"{group}{unknown}", setting_names(kind, group), 1)
-        hint = ("; did you mean ", Setting(close[0]), "?") if close else ()
-        raise SettingsError("there is no setting ", Setting(f"{group}{unknown}"), *hint)
     values = {}
     for setting in fields(kind):  # type: ignore[arg-type]
         name, hint = f"{group}{setting.name}", hints[setting.name]
@@ -403,6 +400,20 @@ def read_settings(kind: type[Kind], document: Mapping[str, Any], group: str = ""
     return kind(**values)
 
 
+def check_names(kind: type[Any], document: Mapping[str, Any], group: str = "") -> None:
+    """Raise a SettingsError if a document, or a group in it, has a name that settings of this kind do not have."""
+    if not isinstance(document, Mapping):
+        name = Setting(group.removesuffix("."))
+        raise SettingsError(name, f": expected settings such as {{name: ...}}, got {document!r}")
+    known = get_type_hints(kind)
+    for unknown in (name for name in document if name not in known):
+        close = get_close_matches(f"{group}{unknown}", setting_names(kind, group), 1)
+        hint = ("; did you mean ", Setting(close[0]), "?") if close else ()
+        raise SettingsError("there is no setting ", Setting(f"{group}{unknown}"), *hint)
+    for name in (name for name in document if is_dataclass(known[name])):
+        check_names(known[name], document[name], f"{group}{name}.")
+
+
 def read_value(hint: Any, value: Any, name: str) -> Any:
     """Convert a value, which may be text, to a type; `name` is that of the setting, for messages.
 
@@ -412,8 +423,6 @@ def read_value(hint: Any, value: Any, name: str) -> Any:
     from jsonargparse import ArgumentError
 
     if is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise SettingsError(Setting(name), f": expected settings such as {{name: ...}}, got {value!r}")
         return read_settings(hint, value, f"{name}.")  # type: ignore[arg-type]
     if value is None and NoneType not in get_args(hint):
         raise SettingsError(Setting(name), ": null is no value for it; leave it out for the default")

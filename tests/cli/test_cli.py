@@ -143,6 +143,9 @@ def test_recipe(tmp_path: Path) -> None:
 def test_bad_usage(run: Path, frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nothing, recipe = tmp_path / "nothing", tmp_path / "recipe.yaml"
     recipe.write_text("data: {sise: [8, 8]}")
+    option, name = tmp_path / "option.yaml", tmp_path / "name.yaml"
+    option.write_text("out: here\nmodel: {name: ms-mim}")
+    name.write_text("data: kth\nmodel: {name: ms-mim}")
     train = ["train", "--out", nothing, *SMALL]
     output = ["--output", tmp_path / "out.npy"]
     wrong: list[tuple[list[object], str]] = [
@@ -196,6 +199,8 @@ def test_bad_usage(run: Path, frames: Path, tmp_path: Path, capsys: pytest.Captu
         (["predict", nothing, "--input", frames, *output], "no run directory"),
         (["experiment", recipe, "--out", frames], "frames.npy: that is a file; name a folder"),
         ([*train, "--model", "ms-mim", "--config", recipe], "no setting data.sise; did you mean --data.size?"),
+        ([*train, "--config", option], "there is no setting --out"),
+        ([*train, "--config", name, "--data.stride=2"], "--data: expected settings such as {name: ...}, got 'kth'"),
     ]  # fmt: skip
     for arguments, message in wrong:
         assert message in refused(capsys, *arguments), arguments

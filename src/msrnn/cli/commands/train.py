@@ -12,7 +12,7 @@ import yaml
 
 from msrnn.cli.parsing import Options
 from msrnn.errors import Setting, SettingsError, StoppedError
-from msrnn.settings import RunSettings, merged
+from msrnn.settings import RunSettings, check_names, merged
 
 
 def train(
@@ -54,6 +54,7 @@ def _recipe(path: str) -> dict[str, Any]:
         raise SettingsError(Setting("config"), ": that is no YAML file") from error
     if not isinstance(document, dict):
         raise SettingsError(Setting("config"), f": {path} holds no settings")
+    check_names(RunSettings, document)
     return document
 
 
