@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from math import inf
+from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -367,6 +368,29 @@ class TrainingLength(NamedTuple):
         validations = max(1, round(settings.epochs))
         between = max(1, round(settings.epochs * epoch) // validations)
         return cls(between * validations, between)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read settings by name from a YAML file; dates stay text.
+
+    Raises:
+        SettingsError: it is no such file.
+    """
+    import yaml
+    from jsonargparse import get_loader
+
+    try:
+        document = get_loader("yaml")(path.read_text())
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is no YAML file: it is not text") from error
+    except yaml.MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SettingsError(f"{path}{where}: that is no YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is no YAML file: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise SettingsError(f"{path}: {'expected settings by name' if document else 'it is empty'}")
+    return document
 
 
 def settings_from(document: Mapping[str, Any]) -> RunSettings:

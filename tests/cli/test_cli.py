@@ -140,6 +140,14 @@ def test_recipe(tmp_path: Path) -> None:
     assert predictor.model.pyramid.scales == (1, 2)
 
 
+def test_dates_in_a_recipe_need_no_quotes(tmp_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"model: {{name: ms-mim}}\ndata: {{name: '{frames}', test_from: 2015-01-01}}\n")
+    said = refused(capsys, "train", "--config", recipe, "--out", tmp_path / "run", "--context=1", "--horizon=1")
+    assert "--data.test-from" in said
+    assert "expected text" not in said
+
+
 def test_bad_usage(run: Path, frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nothing, recipe = tmp_path / "nothing", tmp_path / "recipe.yaml"
     recipe.write_text("data: {sise: [8, 8]}")
@@ -182,7 +190,7 @@ def test_bad_usage(run: Path, frames: Path, tmp_path: Path, capsys: pytest.Captu
         ([*train, "--model", "ms-mim", "--model.options.hidden_channels", "3"], "model: "),
         ([*train, "--model", "ms-mim", "--model.scales", "a"], "--model.scales: expected a list of whole numbers"),
         ([*train, "--model", "ms-mim", "--seed", "-1"], "--seed -1 must not be negative"),
-        ([*train, "--model", "ms-mim", "--config", run / "weights.safetensors"], "--config: that is no YAML file"),
+        ([*train, "--model", "ms-mim", "--config", run / "weights.safetensors"], "weights.safetensors is no YAML file"),
         (["train", "--resume", "--out", run, "--init-from", run], "leave out --init-from"),
         (["demo", "--minutes", "-3"], "must be positive"),
         (["predict", run, *output], "required: --input"),

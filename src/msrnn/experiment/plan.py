@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from jsonargparse import get_loader
 
 from msrnn.analysis.cost import Cost, Workload
 from msrnn.analysis.workload import cost_of, workload_of
@@ -19,7 +17,7 @@ from msrnn.data.archive import files_at
 from msrnn.errors import Setting, SettingsError
 from msrnn.nn.cells.base import Cell
 from msrnn.nn.models import MODELS, build_model
-from msrnn.settings import DataSettings, ModelSettings, RunSettings, merged, settings_from
+from msrnn.settings import DataSettings, ModelSettings, RunSettings, merged, read_document, settings_from
 from msrnn.training.train import fixed_on_resume
 
 KEYS = {"title", "recipe", "settings", "data", "models", "seeds"}
@@ -86,7 +84,7 @@ def read_plan(table: Path, out: Path) -> Plan:
         SettingsError: something in it is not possible.
         OSError: it cannot be read.
     """
-    document = _read(table)
+    document = read_document(table)
     if out.exists() and not out.is_dir():
         raise SettingsError(Setting("out", out), ": that is a file; name a folder")
     if unknown := document.keys() - KEYS:
@@ -138,27 +136,11 @@ def training_bytes(cost: Cost, model: ModelSettings) -> int:
     return cost.training_bytes("keep" if model.memory == "auto" else model.memory)
 
 
-def _read(path: Path) -> Document:
-    """Read a YAML file as the command line reads a recipe."""
-    try:
-        document = get_loader("yaml")(path.read_text())
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is no YAML file: it is not text") from error
-    except yaml.MarkedYAMLError as error:
-        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise SettingsError(f"{path}{where}: that is no YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is no YAML file: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise SettingsError(f"{path}: {'expected settings by name' if document else 'it is empty'}")
-    return document
-
-
 def _recipe(table: Path, recipe: str) -> Document:
     path = table.parent / recipe
     if not path.is_file():
         raise SettingsError(f"{table}: recipe {recipe}: there is no file {path}")
-    return _read(path)
+    return read_document(path)
 
 
 def _mapping(table: Path, document: Document, key: str, within: str = "") -> Document:

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-
 from msrnn.cli.parsing import Options
-from msrnn.errors import Setting, SettingsError, StoppedError
-from msrnn.settings import RunSettings, check_names, merged
+from msrnn.errors import StoppedError
+from msrnn.settings import RunSettings, check_names, merged, read_document
 
 
 def train(
@@ -32,7 +30,9 @@ def train(
         init_from: Run directory whose weights to start from.
     """
     if config is not None:
-        settings = merged(_recipe(config), settings)
+        recipe = read_document(Path(config))
+        check_names(RunSettings, recipe)
+        settings = merged(recipe, settings)
     from lightning.pytorch.utilities import rank_zero_only
 
     import msrnn
@@ -40,22 +40,6 @@ def train(
     with _terminated(f"nothing is lost; go on with the same command and --resume, into {out}"):
         msrnn.train(out=out, resume=resume, init_from=init_from, **settings)
     rank_zero_only(sys.stderr.write)(f"{out}: trained; next: msrnn evaluate {out}\n")
-
-
-def _recipe(path: str) -> dict[str, Any]:
-    """Read a recipe.
-
-    Raises:
-        SettingsError: it is no recipe.
-    """
-    try:
-        document = yaml.safe_load(Path(path).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(Setting("config"), ": that is no YAML file") from error
-    if not isinstance(document, dict):
-        raise SettingsError(Setting("config"), f": {path} holds no settings")
-    check_names(RunSettings, document)
-    return document
 
 
 @contextmanager
