@@ -56,7 +56,6 @@ def analyze(
     for name in output:
         if Path(name).suffix not in (".json", *FIGURES):
             figures = ", ".join(FIGURES)
-            figures = ", ".join(FIGURES)
             raise SettingsError(Setting("output", name), f": write something.json, or {figures} for the figure")
     numbers = {"context": context, "horizon": horizon, "batch": batch, "channels": channels, "hidden": hidden}
     at_least_one(**{name: value for name, value in numbers.items() if value is not None})
