@@ -290,6 +290,17 @@ def test_switches_need_no_value(tmp_path: Path, frames: Path, capsys: pytest.Cap
     assert "expected" in refused(capsys, "train", "--model", "convlstm", "--compile", "perhaps", *out)
 
 
+def test_options_may_stand_before_arguments(
+    run: Path, frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["evaluate", "--device=cpu", "--data.test-samples=2", "--windows", "3", "5", str(run)])
+    assert "2 sequences" in capsys.readouterr().out
+    main(["data", "convert", "--skip-bad", "--size", "8", "10", str(frames), "--to", str(tmp_path / "small.zarr")])
+    assert "3 frames, 0 skipped" in capsys.readouterr().err
+    for values in (["-5,2"], ["-5", "2"], ["-5e0", "2"]):
+        assert "is no run directory" in refused(capsys, "evaluate", tmp_path, "--thresholds", *values)
+
+
 def test_memory_modes_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = refused(capsys, "train", "--model", "convlstm", "--memory", "foo", "--out", tmp_path / "run")
     assert said == "msrnn: --memory: expected one of keep, step, sqrt, auto, got 'foo'"

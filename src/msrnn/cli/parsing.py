@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from inspect import Parameter, signature
@@ -20,6 +20,8 @@ METAVARS = {"out": "DIRECTORY", "init_from": "RUN", "config": "FILE", "input": "
 METAVARS |= {"output": "FILE", "validation_from": "DATE", "test_from": "DATE"}
 """Placeholders of values in help, where these are neither the option's name nor its type."""
 TYPES = {int: "N", float: "X", bool: "{true,false}", dict: "KEY=VALUE"}
+NUMBERS = re.compile(r"\[?-?[\d.][\d.,x\]e+-]*")
+"""One or more numbers, or 64x64, as a word on the command line."""
 GROUPS = {"data": "Look at files of frames, or make one store of them."}
 """First words of commands of two words, with a description."""
 
@@ -122,13 +124,17 @@ class Option:
         if len(given) == 1 and get_origin(self.hint) is not tuple and given[0] in _choices(self.hint):
             return given[0]  # a word in the place of numbers
         tuples = _tuples(self.hint)
-        between = "," if any(str in get_args(one) for one in tuples) else "[,x]"
+        between = "[,x]" if _are_numbers(self.hint) else ","
         words = [word for text in given for word in re.split(between, text.strip("[]")) if word]
         return words * 2 if tuple[int, int] in tuples and len(words) == 1 else words  # one edge of a square
 
 
 def _tuples(hint: Any) -> list[Any]:
     return [part for part in (hint, *get_args(hint)) if get_origin(part) is tuple]
+
+
+def _are_numbers(hint: Any) -> bool:
+    return any(get_args(one)[0] in (int, float) for one in _tuples(hint))
 
 
 def _is_dict(hint: Any) -> bool:
@@ -224,7 +230,7 @@ def parse(argv: Sequence[str], commands: Sequence[Command]) -> Callable[[], None
         parser.set_defaults(command=command)
         if command is command_of(argv, commands):
             known = {"/".join(option.path): option for option in _fill(parser, command, argv)}
-    given, unknown = top.parse_known_args(argv)
+    given, unknown = top.parse_known_args(_joined(argv, known.values()))
     values = vars(given)
     command = values.pop("command")
     if unknown:
@@ -233,6 +239,19 @@ def parse(argv: Sequence[str], commands: Sequence[Command]) -> Callable[[], None
         hint = f"; did you mean {close[0]}?" if close else ""
         raise SettingsError(f"there is no option {unknown[0]}{hint}")
     return _call(command, {known[name]: value for name, value in values.items()})
+
+
+def _joined(argv: Sequence[str], options: Iterable[Option]) -> list[str]:
+    """Join numbers to the option before them: a word after them is an argument, and a minus begins no option."""
+    flags = {flag for option in options if _are_numbers(option.hint) for flag in option.flags}
+    words: list[str] = []
+    for word in argv:
+        flag, equals, _ = words[-1].partition("=") if words else ("", "", "")
+        if flag in flags and NUMBERS.fullmatch(word):
+            words[-1] += f"{',' if equals else '='}{word}"
+        else:
+            words.append(word)
+    return words
 
 
 def _lower(sentence: str) -> str:
