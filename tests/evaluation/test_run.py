@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, get_args
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -167,6 +168,17 @@ def test_other_data_by_path(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", np.random.default_rng(0).random((40, 16, 16), np.float32))
     run = msrnn.train(model=MODEL, data=own_data(), out=tmp_path / "run", **SMALL)
     assert msrnn.evaluate(run, data=tmp_path / "frames.npy").protocol["data"] == str(tmp_path / "frames.npy")
+
+
+def test_reader_options_stand_in_the_place_of_the_training_s(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((40, 16, 16), np.float32)
+    np.savez(tmp_path / "frames.npz", rain=frames, other=frames)
+    with h5py.File(tmp_path / "frames.h5", "w") as file:
+        file["rain"] = file["other"] = frames
+    data = {"name": str(tmp_path / "frames.npz"), "reader_options": {"array": "rain"}}
+    run = msrnn.train(model=MODEL, data=data, out=tmp_path / "run", **SMALL | {"epochs": 0.1})
+    other = {"name": str(tmp_path / "frames.h5"), "reader_options": {"dataset": "rain"}}
+    assert msrnn.evaluate(run, data=other).protocol["data"] == other["name"]
 
 
 def test_data_by_name_or_path(tmp_path: Path) -> None:

@@ -111,6 +111,8 @@ def _changed(document: dict[str, Any], data: Mapping[str, Any], changes: Mapping
         stored |= {"validation_from": None, "test_from": None}  # these are the training archive's
     if data.get("name", "moving-mnist") != "moving-mnist":
         stored.pop("digits", None)
+    if "reader_options" in data:
+        stored.pop("reader_options", None)  # another reader has others
     return settings_from(merged(document, {**changes, "data": data}))
 
 
