@@ -181,6 +181,15 @@ def test_reader_options_stand_in_the_place_of_the_training_s(tmp_path: Path) -> 
     assert msrnn.evaluate(run, data=other).protocol["data"] == other["name"]
 
 
+def test_scores_on_ones_own_data_leave_those_of_the_training_s(tmp_path: Path) -> None:
+    run = msrnn.train(model=MODEL, data=DIGITS | {"name": "moving-mnist"}, out=tmp_path / "run", **SMALL)
+    msrnn.evaluate(run)
+    before = (run.path / "scores.json").read_text()
+    assert msrnn.evaluate(run, data=own_data()).protocol["data"] == OWN
+    assert (run.path / "scores.json").read_text() == before
+    assert (run.path / "scores-name=own.json").is_file()
+
+
 def test_data_by_name_or_path(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", np.random.default_rng(0).random((40, 8, 8), np.float32))
     data = msrnn.open_data(tmp_path / "frames.npy", context=2, horizon=1)

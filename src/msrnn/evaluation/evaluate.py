@@ -4,7 +4,7 @@ import os
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
@@ -72,8 +72,14 @@ def evaluate(
     else:
         expected = "expected a path, settings by name, or an object with the methods of msrnn.data.Data"
         raise SettingsError(Setting("data"), f": {expected}, got {type(data).__name__}")
-    changes = {name: value for name, value in (("context", context), ("horizon", horizon)) if value is not None}
+    changes: dict[str, Any] = {
+        name: value for name, value in (("context", context), ("horizon", horizon)) if value is not None
+    }
     settings = _changed(directory.document(), given, changes)
+    if own is not None:
+        if own.stored_settings.name != settings.data.name:
+            changes["name"] = own.stored_settings.name
+        settings = replace(settings, data=own.stored_settings)
     how = _scoring(scoring)
     evaluation = score_forecasts(
         load(directory.path, device), settings, how, batch_size, workers, scores, own_baselines, own
