@@ -61,7 +61,9 @@ def open_data(
     """
     settings = settings if isinstance(settings, DataSettings) else DataSettings(str(settings))
     if settings.name == OWN:
-        raise SettingsError(Setting("data.name", OWN), ": these data are a Python object; give it again as `data`")
+        raise SettingsError(
+            Setting("data.name", OWN), ": these data are a Python object; give it again as `data`, in Python"
+        )
     if settings.name == "moving-mnist":
         return MovingMNIST(settings, context + horizon, seed)
     return FileData(settings, context, horizon, seed, field)

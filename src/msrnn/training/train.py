@@ -88,7 +88,9 @@ def train(
     elif changes:
         settings = settings_from(merged(asdict(settings), changes))
     if settings.loss == OWN and own_loss is None:
-        raise SettingsError(Setting("loss", OWN), ": that loss is a Python function; give it again as `loss`")
+        raise SettingsError(
+            Setting("loss", OWN), ": that loss is a Python function; give it again as `loss`, in Python"
+        )
     return _train(settings, directory, resume, init_from, own_data, own_loss)
 
 
