@@ -80,6 +80,16 @@ def test_integers(tmp_path: Path, dtype: type[np.integer], largest: int) -> None
     check(tmp_path / "frames.npy", values.astype(float), "dBZ", "array", timed=False, units="dBZ")
 
 
+@pytest.mark.parametrize("units", ["1", "", " 1"])
+def test_integers_are_scaled_however_no_units_are_spelled(tmp_path: Path, units: str) -> None:
+    with h5py.File(tmp_path / "frames.h5", "w") as file:
+        file.create_dataset("frames", data=PIXELS).attrs["units"] = units
+    check(tmp_path / "frames.h5", PIXELS / 255, "1", "hdf5", timed=False)
+    frames = xr.DataArray(PIXELS, dims=("time", "y", "x"), name="frames", attrs={"units": units})
+    frames.to_netcdf(tmp_path / "frames.nc")
+    check(tmp_path / "frames.nc", PIXELS / 255, "1", "netcdf", timed=False)
+
+
 def test_several_sequences(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((3, 5, 2, 8, 10))
     np.save(tmp_path / "frames.npy", values)

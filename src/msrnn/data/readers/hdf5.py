@@ -93,11 +93,14 @@ class HDF5Reader(Reader):
 
     def _header(self, path: Path, array: h5py.Dataset, shape: tuple[int, ...], times: np.ndarray | None) -> Header:
         attrs = array.attrs
-        units = self.units or (known_units(path, text(attrs["units"])) if "units" in attrs else None)
+        units = self._units(path, array)
         interval = number(attrs["interval_minutes"]) if "interval_minutes" in attrs else None
         largest = 1 if self.scale or "scale_factor" in attrs else largest_value(array.dtype, units)
         time, channel, y, x = shape
         return Header((time, channel, y, x), times, given_units(units, interval), largest)
+
+    def _units(self, path: object, array: h5py.Dataset) -> str | None:
+        return self.units or (known_units(path, text(array.attrs["units"])) if "units" in array.attrs else None)
 
     def _stamped(self, file: h5py.File) -> list[tuple[np.datetime64, str]]:
         """List times and names of datasets that hold one frame each, in order of time."""
@@ -127,12 +130,11 @@ class HDF5Reader(Reader):
                 missing = number(attrs[name])
         scale = self.scale or (number(attrs["scale_factor"]) if "scale_factor" in attrs else None)
         offset = number(attrs["add_offset"]) if "add_offset" in attrs else 0.0
-        units = self.units or (text(attrs["units"]) if "units" in attrs else None)
         values = np.asarray(stored, np.float64)
         if scale is not None or offset:
             values = values * (scale or 1.0) + offset
         else:
-            values = scaled(values, largest_value(array.dtype, units))
+            values = scaled(values, largest_value(array.dtype, self._units(array.file.filename, array)))
         return values if missing is None else np.where(np.asarray(stored) == missing, np.nan, values)
 
     def _only(self, path: Path, file: h5py.File) -> h5py.Dataset:

@@ -41,9 +41,7 @@ class XarrayReader(Reader):
     def headers(self, path: Path) -> list[Header]:
         with reading(path, self.name), self._open(path) as data:
             array = self._array(path, data)
-            units = self.units
-            if units is None and "units" in array.attrs:
-                units = known_units(path, str(array.attrs["units"]))
+            units = self._units(path, array)
             interval = array.attrs.get("interval_minutes")
             times = _times(path, array)
             coords = {
@@ -69,9 +67,9 @@ class XarrayReader(Reader):
 
     def frames(self, path: Path) -> list[Sliced]:
         found = self._array(path, self._open(path))
-        array, units = found.variable, self.units or found.attrs.get("units")
+        array = found.variable
         shape = tuple(array.sizes.get(axis, 1) for axis in AXES)
-        largest = largest_value(array.dtype, units)
+        largest = largest_value(array.dtype, self._units(path, found))
 
         def view(sequence: int) -> View:
             def take(key: tuple[Any, ...]) -> np.ndarray:
@@ -82,6 +80,9 @@ class XarrayReader(Reader):
             return View(shape, take)
 
         return [view(sequence) for sequence in range(array.sizes.get("sequence", 1))]
+
+    def _units(self, path: Path, array: xr.DataArray) -> str | None:
+        return self.units or (known_units(path, str(array.attrs["units"])) if "units" in array.attrs else None)
 
     def _array(self, path: Path, data: xr.Dataset) -> xr.DataArray:
         """Find the frames; their axes get the names of `AXES` and maybe "sequence", channel may be missing."""
