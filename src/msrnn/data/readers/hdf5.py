@@ -1,4 +1,4 @@
-"""HDF5: anybody's, KNMI's rain accumulations, and composites of the ODIM data model."""
+"""HDF5 of no format of its own: anybody's datasets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

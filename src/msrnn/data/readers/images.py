@@ -1,4 +1,4 @@
-"""Pictures and video."""
+"""Pictures."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""HDF5 of the paper's data sets."""
+"""TaxiBJ's HDF5."""
 
 from dataclasses import dataclass
 from pathlib import Path
