@@ -380,7 +380,7 @@ def read_document(path: Path) -> dict[str, Any]:
     from jsonargparse import get_loader
 
     try:
-        document = get_loader("yaml")(path.read_text())
+        document = get_loader("yaml")(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is no YAML file: it is not text") from error
     except yaml.MarkedYAMLError as error:

@@ -112,6 +112,7 @@ def test_a_baseline_of_ones_own(tmp_path: Path) -> None:
         return context.mean(dim=1, keepdim=True).expand(-1, horizon, -1, -1, -1)
 
     evaluation = msrnn.evaluate(run, data=data, own_baselines={"mean": mean})
+    assert list(run.path.glob("scores*with=mean.csv"))
     truth = moving(3, 2)
     expected = (truth[:, :2].mean(dim=1, keepdim=True) - truth[:, 2:]).square().mean()
     assert evaluation.value("mean", "mse") == pytest.approx(float(expected), rel=1e-5)

@@ -74,7 +74,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or "unknown"
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
@@ -96,7 +96,7 @@ class Benchmark:
             SettingsError: it cannot be read, or is something else.
         """
         try:
-            document = json.loads(path.read_text())
+            document = json.loads(path.read_text(encoding="utf-8"))
             return cls(tuple(Measurement(**row) for row in document["rows"]), document["about"])
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise SettingsError(f"{path}: expected a file that msrnn benchmark wrote ({error})") from error
@@ -104,7 +104,10 @@ class Benchmark:
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
         with written(path) as partial:
-            partial.write_text(json.dumps({"about": self.about, "rows": [asdict(row) for row in self.rows]}, indent=1))
+            partial.write_text(
+                json.dumps({"about": self.about, "rows": [asdict(row) for row in self.rows]}, indent=1),
+                encoding="utf-8",
+            )
 
     def table(self) -> str:
         """Write the measurements as Markdown."""

@@ -30,12 +30,15 @@ class Datasets:
             context + horizon frames in the units of `field`, floating point, NaN where values are missing.
         field: what the values are; by default frames in [0, 1], of as many channels as they have.
         fingerprint: a number that changes when the data do, which a resumed training compares.
+        seed: of the order in which training sees the sequences.
 
     Raises:
         SettingsError: a split is missing or empty, or its first sequence is none of these.
     """
 
-    def __init__(self, splits: Mapping[Split, Indexed], field: Field | None = None, fingerprint: int = 0) -> None:
+    def __init__(
+        self, splits: Mapping[Split, Indexed], field: Field | None = None, fingerprint: int = 0, seed: int = 0
+    ) -> None:
         for name in get_args(Split):
             if name not in splits or not len(splits[name]):
                 raise SettingsError(f"data of one's own need sequences for {name}")
@@ -46,13 +49,14 @@ class Datasets:
         self.splits = splits
         self.field = field
         self.fingerprint = fingerprint
+        self.seed = seed
         self.notes: list[str] = []
         self.epoch_samples = len(splits["train"])
         self.stored_settings = replace(DataSettings(OWN), epoch_samples=self.epoch_samples)
 
     def training(self, samples: int) -> Drawn:
         """Return `samples` sequences of the training: all in a new random order each epoch."""
-        return _Shuffled(self.splits["train"], samples)
+        return _Shuffled(self.splits["train"], samples, self.seed)
 
     def held_out(self, split: Split, on_crops: bool = False) -> HeldOut:
         """Return the sequences of a split, in order; there are no crops."""
@@ -83,16 +87,18 @@ def _check(sequence: Tensor, field: Field, split: Split) -> None:
 
 
 class _Shuffled(Drawn):
-    def __init__(self, sequences: Indexed, samples: int) -> None:
+    def __init__(self, sequences: Indexed, samples: int, seed: int) -> None:
         self.sequences = sequences
         self.samples = samples
+        self.seed = seed
 
     def __len__(self) -> int:
         return self.samples
 
     def __getitem__(self, number: int) -> Tensor:
         epoch, place = divmod(number, len(self.sequences))
-        return torch.as_tensor(self.sequences[int(shuffled(0, epoch, len(self.sequences))[place])])
+        order = shuffled(self.seed, epoch, len(self.sequences))
+        return torch.as_tensor(self.sequences[int(order[place])])
 
 
 class _InOrder(HeldOut):

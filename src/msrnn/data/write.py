@@ -96,7 +96,7 @@ def convert(archive: Archive, path: Path, size: tuple[int, int] | None = None) -
                 statistic: Any = group[name]
                 statistic[start:stop] = values
             with written(partial / PROGRESS) as file:
-                file.write_text(json.dumps(this | {"done": stop}))
+                file.write_text(json.dumps(this | {"done": stop}), encoding="utf-8")
             bar.update(stop - start)
     if not np.isfinite(np.asarray(group["valid"][:], np.float64)).any():  # type: ignore[index]
         reason, fix = "not one frame could be read", "check the files with msrnn data inspect"
@@ -167,7 +167,7 @@ def _create(path: Path, like: xr.DataArray, times: np.ndarray, size: tuple[int, 
 def _done(partial: Path, this: dict[str, Any]) -> int:
     """Count the frames that an interrupted conversion of the same archive has written."""
     try:
-        before = json.loads((partial / PROGRESS).read_text())
+        before = json.loads((partial / PROGRESS).read_text(encoding="utf-8"))
         return int(before.pop("done")) if before.items() >= this.items() else 0
     except (OSError, json.JSONDecodeError, KeyError, AttributeError):
         return 0

@@ -87,6 +87,7 @@ def evaluate(
     default = asdict(Scoring())
     changes |= _given(settings, given)
     changes |= {name: value for name, value in asdict(how).items() if value != default[name]}
+    changes |= {"with": (*(one.__name__ for one in scores), *(own_baselines or ()))} if scores or own_baselines else {}
     evaluation.save(scores_path(directory, changes))
     return evaluation
 

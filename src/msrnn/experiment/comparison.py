@@ -251,9 +251,9 @@ def save_tables(results: Results, grids: Sequence[Table]) -> list[Path]:
     }
     for name, text in texts.items():
         with written(folder / name) as path:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
     rows = [row for entry in results.entries.values() for row in _records(entry)]
-    with written(folder / "table.csv") as path, path.open("w", newline="") as file:
+    with written(folder / "table.csv") as path, path.open("w", encoding="utf-8", newline="") as file:
         Table.from_records(rows).write_csv(file)
     return [folder / name for name in (*texts, "table.csv")]
 

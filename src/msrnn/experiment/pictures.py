@@ -48,7 +48,7 @@ def write_report(results: Results, grids: Mapping[str, Sequence[Table]], device:
             text.append(f"![{what}]({path.name})\n\n{what}.\n")
     path = folder / "report.md"
     with written(path) as partial:
-        partial.write_text("\n".join(text))
+        partial.write_text("\n".join(text), encoding="utf-8")
     return path
 
 

@@ -166,4 +166,4 @@ def _write_recipe(trial: Trial) -> None:
     path = trial.beside(".yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
     with written(path) as partial:
-        partial.write_text(yaml.safe_dump(trial.document, sort_keys=False))
+        partial.write_text(yaml.safe_dump(trial.document, sort_keys=False), encoding="utf-8")

@@ -127,7 +127,7 @@ def _open(name: str, path: Path, device: str) -> Run:
 def _metrics(directory: RunDirectory) -> list[dict[str, float]]:
     """Read what was logged; a line that was cut off is left out."""
     found = []
-    lines = directory.metrics_file.read_text().splitlines() if directory.metrics_file.is_file() else []
+    lines = directory.metrics_file.read_text(encoding="utf-8").splitlines() if directory.metrics_file.is_file() else []
     for line in lines:
         with suppress(json.JSONDecodeError):
             found.append(json.loads(line))
@@ -230,8 +230,8 @@ class _Page:
             "title": " and ".join(run.name for run in runs),
             "date": datetime.date.today().isoformat(),
             "version": msrnn.__version__,
-            "css": Markup((folder / "page.css").read_text()),
-            "js": Markup((folder / "page.js").read_text()),
+            "css": Markup((folder / "page.css").read_text(encoding="utf-8")),
+            "js": Markup((folder / "page.js").read_text(encoding="utf-8")),
             "runs": runs,
             "colours": colours,
             "missing": MISSING,

@@ -119,7 +119,7 @@ class RunDirectory:
         try:
             for path, content in ((self.field_file, _plain(field.document())), (self.settings_file, document)):
                 with written(path) as partial:
-                    partial.write_text(yaml.safe_dump(content, sort_keys=False))
+                    partial.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         except OSError as error:
             raise SettingsError(Setting("out", self.path), f" cannot be written ({error.strerror})") from error
 
@@ -146,9 +146,9 @@ class RunDirectory:
         for folder in (self.path, self.checkpoints):
             discard_partials(folder)
         if self.metrics_file.exists():
-            lines = self.metrics_file.read_text().splitlines()
+            lines = self.metrics_file.read_text(encoding="utf-8").splitlines()
             with written(self.metrics_file) as partial:
-                partial.write_text("".join(f"{line}\n" for line in lines if _step_of(line) <= step))
+                partial.write_text("".join(f"{line}\n" for line in lines if _step_of(line) <= step), encoding="utf-8")
 
     def document(self) -> dict[str, Any]:
         """Read the settings as they stand in the file, without the versions.
@@ -166,7 +166,7 @@ class RunDirectory:
             )
             raise SettingsError(f"{self.path} is no run directory ({found}): expected one that `msrnn train` made")
         try:
-            document = dict(yaml.safe_load(self.settings_file.read_text()))
+            document = dict(yaml.safe_load(self.settings_file.read_text(encoding="utf-8")))
             made_by = str(document.pop("versions")["msrnn"])
             newer = _series(made_by) > _series(msrnn.__version__)
         except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError, ValueError) as error:
@@ -191,7 +191,7 @@ class RunDirectory:
         """
         self.document()  # is it a run at all?
         try:
-            return Field.from_document(yaml.safe_load(self.field_file.read_text()))
+            return Field.from_document(yaml.safe_load(self.field_file.read_text(encoding="utf-8")))
         except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, AttributeError) as error:
             raise SettingsError(f"{self.field_file} is damaged: restore it, or ", *NEW_OUT) from error
 

@@ -185,14 +185,17 @@ class Evaluation:
     def save(self, path: Path) -> None:
         """`path`.txt: the table; `path`.csv: every row; `path`.json: all of it; `path`.npz: resamples."""
         with written(path.with_name(f"{path.name}.txt")) as partial:
-            partial.write_text(self.table())
-        with written(path.with_name(f"{path.name}.csv")) as partial, partial.open("w", newline="") as file:
+            partial.write_text(self.table(), encoding="utf-8")
+        with (
+            written(path.with_name(f"{path.name}.csv")) as partial,
+            partial.open("w", encoding="utf-8", newline="") as file,
+        ):
             Table("", ScoreRow._fields, self.rows).write_csv(file)
         with written(path.with_name(f"{path.name}.npz")) as partial:
             np.savez_compressed(partial, **self.resamples)  # type: ignore[arg-type]  # names of arrays
         with written(path.with_name(f"{path.name}.json")) as partial:
             document = {name: getattr(self, name) for name in ("protocol", "models", "notes", "sequences", "rows")}
-            partial.write_text(json.dumps(_finite(document | {"columns": ScoreRow._fields})))
+            partial.write_text(json.dumps(_finite(document | {"columns": ScoreRow._fields})), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "Evaluation":
@@ -202,7 +205,7 @@ class Evaluation:
             SettingsError: it is not there, or damaged.
         """
         try:
-            document = json.loads(path.with_name(f"{path.name}.json").read_text())
+            document = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
             with path.with_name(f"{path.name}.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 resamples = {name: file[name] for name in file.files}
             numbers = ScoreRow._fields.index("value")

@@ -49,7 +49,7 @@ class JSONLines(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Append a line."""
         values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step} | values) + "\n")
 
 

@@ -90,7 +90,7 @@ def analyze(
     for name in output:
         with written(Path(name)) as path:
             if Path(name).suffix == ".json":
-                path.write_text(json.dumps(analysis.document(), indent=1) + "\n")
+                path.write_text(json.dumps(analysis.document(), indent=1) + "\n", encoding="utf-8")
             else:
                 analysis.figure().savefig(path)
         sys.stderr.write(f"{name}: written\n")
