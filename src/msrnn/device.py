@@ -56,7 +56,7 @@ def free_memory(device: torch.device) -> int | None:
 def _available_memory() -> int | None:
     """Return the machine's bytes that are free or can be freed, else all its bytes; None if unknown."""
     try:
-        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines())
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         return 1024 * int(lines["MemAvailable"].split()[0])
     except (OSError, KeyError, ValueError):
         pass
@@ -78,7 +78,7 @@ def control_group_limits(
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     )
     try:
-        lines = own.read_text(encoding="utf-8").splitlines()
+        lines = own.read_text().splitlines()
     except OSError:
         return
     for line in lines:
@@ -90,14 +90,8 @@ def control_group_limits(
         group = root / path.lstrip("/")
         for folder in (group, *group.parents):  # a container sees its own group as the root
             try:
-                cached = dict(
-                    line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
-                )[cache]
-                yield (
-                    int((folder / limit).read_text(encoding="utf-8"))
-                    - int((folder / used).read_text(encoding="utf-8"))
-                    + int(cached)
-                )
+                cached = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())[cache]
+                yield int((folder / limit).read_text()) - int((folder / used).read_text()) + int(cached)
             except (OSError, ValueError, KeyError):  # no such group, or no limit
                 pass
             if folder == root:
