@@ -204,6 +204,8 @@ def test_resume_changes_nothing_that_matters(finished: RunDirectory) -> None:
             match=f"resume=True cannot change (data.)?{'digits' if 'digits' in options else next(iter(options))}",
         ):
             train(small(**options), finished.path, resume=True)
+    with pytest.raises(SettingsError, match=r"cannot change data.name: it is moving-mnist in .*, other.npy was given"):
+        msrnn.train(out=finished.path, resume=True, data="other.npy")
     assert finished.settings() == small()
 
 

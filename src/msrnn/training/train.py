@@ -82,6 +82,8 @@ def train(
         raise SettingsError(Setting("out"), " must be given")
     directory = RunDirectory(Path(out) if out else "")
     own_data, own_loss = _own_objects(changes)
+    if resume and directory.begun:
+        _check_same_data(directory, settings, changes.get("data"))
     if settings is None:
         base = directory.document() if resume and (directory.begun or "model" not in changes) else {}
         settings = settings_from(merged(base, changes))
@@ -274,11 +276,22 @@ def _check_unchanged(directory: RunDirectory, settings: RunSettings) -> None:
     for name in before | now:
         was, given = (values.get(name, "not given") for values in (before, now))
         if was != given:
-            raise SettingsError(
-                *(Setting("resume", True), " cannot change ", Setting(name)),
-                f": it is {was} in {directory.path}, {given} was given; ",
-                *ANEW,
-            )
+            raise _changed(directory, name, was, given)
+
+
+def _check_same_data(directory: RunDirectory, settings: RunSettings | None, change: Any) -> None:
+    """Raise a SettingsError if other data are given, before settings of the run's data are put on them."""
+    was, given = directory.settings().data.name, None if settings is None else settings.data.name
+    if isinstance(change, Mapping):
+        given = change.get("name", given)
+    if given not in (None, was):
+        raise _changed(directory, "data.name", was, given)
+
+
+def _changed(directory: RunDirectory, name: str, was: object, given: object) -> SettingsError:
+    """Make the error of a setting that a resumed training cannot change."""
+    now = f": it is {was} in {directory.path}, {given} was given; "
+    return SettingsError(Setting("resume", True), " cannot change ", Setting(name), now, *ANEW)
 
 
 def _trainer(
