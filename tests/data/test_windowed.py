@@ -221,6 +221,14 @@ def test_no_windows_says_why(tmp_path: Path) -> None:
         DataError, match=r"no validation sequence of 3 frames, 5 minutes apart, among .* of the 10 frames"
     ):
         data.held_out("validation")
+    causes: tuple[tuple[dict[str, Any], str], ...] = (
+        ({}, "or other data.shares, data.guard or data.max_missing"),
+        ({"test_from": "2035-01-01"}, "or other data.validation_from, data.test_from, data.guard or data.max_missing"),
+        ({"split": "day", "step_minutes": 5}, "data.shares, data.split, data.guard, data.step_minutes or data.max"),
+    )
+    for options, fix in causes:
+        with pytest.raises(DataError, match=fix):
+            open_data(DataSettings(where, **options), 2, 1, 0).held_out("validation")
     np.save(tmp_path / "frames.npy", numbered(10))
     timed: tuple[dict[str, Any], ...] = ({"step_minutes": 5}, {"validation_from": "2020-01-01"})
     for options in timed:

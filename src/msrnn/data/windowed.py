@@ -163,15 +163,26 @@ class FileData:
         total = sum(map(len, self.times))
         lost = "".join(f"; {count} were left out as {why}" for why, count in self.left_out[split].items())
         step = f"{self.step / MINUTE_NS:g} minutes" if self.archive.timed else "one frame"
+        others = [part for name in self._what_cuts() for part in (", ", Setting(f"data.{name}"))][1:]
         return DataError(
             "no sequences",
             self.settings.name,
             f"no {split} sequence of {self.length} frames, {step} apart, among {frames} of the {total} frames{lost}",
             (
                 *("give more frames, less ", Setting("context"), " or ", Setting("horizon"), ", or other "),
-                *(Setting("data.shares"), ", ", Setting("data.guard"), " or ", Setting("data.max_missing")),
+                *(*others[:-2], " or " if len(others) > 1 else "", others[-1]),
             ),
         )
+
+    def _what_cuts(self) -> list[str]:
+        """Name the settings of the data that say which frames are in a split, and which make a sequence."""
+        settings, names = self.settings, []
+        if settings.name not in DATA_SETS:
+            dated = settings.validation_from is not None or settings.test_from is not None
+            names += ["validation_from", "test_from"] if dated else ["shares"]
+            names += ["split"] if settings.split in ("day", "event") else []
+            names.append("guard")
+        return [*names, *([] if settings.step_minutes is None else ["step_minutes"]), "max_missing"]
 
     def _field(self) -> Field:
         settings, first = self.settings, self.archive.sequences[0]
