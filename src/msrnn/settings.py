@@ -451,9 +451,17 @@ def read_value(hint: Any, value: Any, name: str) -> Any:
     if value is None and NoneType not in get_args(hint):
         raise SettingsError(Setting(name), ": null is no value for it; leave it out for the default")
     try:
-        return _parser_of(hint).parse_object({"value": value}).value
+        return _parser_of(hint).parse_object({"value": _both_edges(hint, value)}).value
     except ArgumentError as error:
         raise SettingsError(Setting(name), f": expected {describe(hint)}, got {value!r}") from error
+
+
+def _both_edges(hint: Any, value: Any) -> Any:
+    """Return height and width of a square, if a value is its edge; else the value."""
+    if tuple[int, int] not in (hint, *get_args(hint)):
+        return value
+    edge = value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+    return (edge, edge) if isinstance(edge, int | str) and "," not in str(edge) else value
 
 
 @cache
@@ -491,7 +499,8 @@ def describe(hint: Any) -> str:
     if get_origin(hint) is tuple:
         if arguments[-1] is Ellipsis:
             return f"a list of {_PLURALS.get(arguments[0]) or ', '.join(get_args(arguments[0]))}"
-        return f"{_COUNTS[len(arguments)]} {_PLURALS[arguments[0]]}"
+        edges = "one or " if arguments == [int, int] else ""
+        return f"{edges}{_COUNTS[len(arguments)]} {_PLURALS[arguments[0]]}"
     if arguments and get_origin(hint) is not dict:
         return " or ".join(describe(part) for part in arguments)
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, "settings by name")

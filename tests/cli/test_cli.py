@@ -131,7 +131,7 @@ def test_recipe(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "model: {name: trajgru, hidden_channels: 4, options: {links: 2}, scales: [1, 2]}\n"
-        "data: {digits: {size: [16, 16], digit_size: 8}, epoch_samples: 8, validation_samples: 2}\n"
+        "data: {digits: {size: 16, digit_size: 8}, epoch_samples: 8, validation_samples: 2}\n"
         "context: 2\nhorizon: 1\nepochs: 1\n"
     )
     main(["train", "--config", str(recipe), "--out", str(tmp_path / "run"), "--horizon", "2", "--device=cpu"])
@@ -159,6 +159,10 @@ def test_bad_usage(run: Path, frames: Path, tmp_path: Path, capsys: pytest.Captu
     wrong: list[tuple[list[object], str]] = [
         ([], "required: COMMAND"),
         (["tarin"], "train"),
+        (["--trian", "--out", nothing], "there is no option --trian; did you mean train?"),
+        (["predict", run, "--input", frames, "--outptu", "a.npy"], "no option --outptu; did you mean --output?"),
+        ([*train, "--model", "ms-mim", "more.npy"], "unexpected argument more.npy; a pattern"),
+        ([*train, "--model", "ms-mim", "--data.crop", "x"], "--data.crop: expected one or two whole numbers, got"),
         ([*train, "--model", "ms-predrn"], "no model 'ms-predrn'; choose from cms-lstm, convlstm"),
         ([*train], "--model must be given"),
         (["train", "--model", "ms-mim"], "required: --out"),

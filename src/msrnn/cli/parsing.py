@@ -123,10 +123,8 @@ class Option:
             return dict(word.split("=", 1) for word in given)
         if len(given) == 1 and get_origin(self.hint) is not tuple and given[0] in _choices(self.hint):
             return given[0]  # a word in the place of numbers
-        tuples = _tuples(self.hint)
         between = "[,x]" if _are_numbers(self.hint) else ","
-        words = [word for text in given for word in re.split(between, text.strip("[]")) if word]
-        return words * 2 if tuple[int, int] in tuples and len(words) == 1 else words  # one edge of a square
+        return [word for text in given for word in re.split(between, text.strip("[]")) if word]
 
 
 def _tuples(hint: Any) -> list[Any]:
@@ -230,15 +228,28 @@ def parse(argv: Sequence[str], commands: Sequence[Command]) -> Callable[[], None
         parser.set_defaults(command=command)
         if command is command_of(argv, commands):
             known = {"/".join(option.path): option for option in _fill(parser, command, argv)}
-    given, unknown = top.parse_known_args(_joined(argv, known.values()))
+    flags = [flag for option in known.values() for flag in option.flags] or [*levels[""].choices, "--version"]
+    words = _joined(argv, known.values())
+    try:
+        given, unknown = top.parse_known_args(words)
+    except SettingsError:
+        names = (word.partition("=")[0] for word in words if word.startswith("--"))
+        if misspelt := [name for name in names if name not in (*flags, "--help", "--")]:
+            raise _unknown(misspelt[0], flags) from None  # it is why another option is missing
+        raise
+    if unknown:
+        raise _unknown(unknown[0], flags)
     values = vars(given)
     command = values.pop("command")
-    if unknown:
-        flags = [flag for option in known.values() for flag in option.flags]
-        close = get_close_matches(unknown[0].partition("=")[0].replace("_", "-"), flags, 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise SettingsError(f"there is no option {unknown[0]}{hint}")
     return _call(command, {known[name]: value for name, value in values.items()})
+
+
+def _unknown(word: str, flags: Sequence[str]) -> SettingsError:
+    """Make the error of a word on the command line that means nothing."""
+    if not word.startswith("-"):
+        return SettingsError(f"unexpected argument {word}; a pattern, or a value with spaces, goes in quotes")
+    close = get_close_matches(word.partition("=")[0].replace("_", "-"), flags, 1)
+    return SettingsError(f"there is no option {word}{f'; did you mean {close[0]}?' if close else ''}")
 
 
 def _joined(argv: Sequence[str], options: Iterable[Option]) -> list[str]:
