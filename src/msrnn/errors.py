@@ -82,6 +82,11 @@ class ExplainedError(Exception):
 class SettingsError(ExplainedError, ValueError):
     """An input or a setting is not possible; the message says what is, and what to do."""
 
+    @property
+    def cause(self) -> "SettingsError":
+        """The error without its fix, where these are apart; for notes on what was left out."""
+        return self
+
 
 class DataError(SettingsError):
     """A file cannot be used.
@@ -99,7 +104,7 @@ class DataError(SettingsError):
 
     @property
     def cause(self) -> SettingsError:
-        """The error without its fix, for a list of files that were left out."""
+        """The error without its fix."""
         return SettingsError(self.path, ": ", *_parts(self.reason))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -14,7 +14,12 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     return np.random.default_rng((seed, zlib.crc32(purpose.encode()), len(indices), *indices))
 
 
+def shuffled(seed: int, number: int, count: int) -> int:
+    """Return which of `count` sequences comes as `number`: each comes once an epoch, in a new random order."""
+    epoch, place = divmod(number, count)
+    return int(_order(seed, epoch, count)[place])
+
+
 @lru_cache(maxsize=2)
-def shuffled(seed: int, epoch: int, count: int) -> np.ndarray:
-    """Return 0 to `count` - 1 in the random order of an epoch."""
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return generator(seed, "order", epoch).permutation(count)

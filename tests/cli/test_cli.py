@@ -300,6 +300,9 @@ def test_options_may_stand_before_arguments(
     main(["evaluate", "--device=cpu", "--data.test-samples=2", "--windows", "3", "5", str(run)])
     assert "2 sequences" in capsys.readouterr().out
     main(["data", "convert", "--skip-bad", "--size", "8", "10", str(frames), "--to", str(tmp_path / "small.zarr")])
+    for number, switch in enumerate((["--skip-bad"], ["--skip-bad", "false"])):
+        main(["data", "convert", *switch, str(frames), "--to", str(tmp_path / f"{number}.zarr")])
+        assert (tmp_path / f"{number}.zarr").is_dir()
     assert "3 frames, 0 skipped" in capsys.readouterr().err
     for values in (["-5,2"], ["-5", "2"], ["-5e0", "2"]):
         assert "is no run directory" in refused(capsys, "evaluate", tmp_path, "--thresholds", *values)

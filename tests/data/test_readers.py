@@ -90,6 +90,12 @@ def test_integers_are_scaled_however_no_units_are_spelled(tmp_path: Path, units:
     check(tmp_path / "frames.nc", PIXELS / 255, "1", "netcdf", timed=False)
 
 
+def test_an_empty_array(tmp_path: Path) -> None:
+    np.save(tmp_path / "empty.npy", RAIN[:0])
+    with pytest.raises(DataError, match=r"frames are empty.*write it again, with frames in it"):
+        open_archive(tmp_path / "empty.npy")
+
+
 def test_several_sequences(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((3, 5, 2, 8, 10))
     np.save(tmp_path / "frames.npy", values)

@@ -14,6 +14,7 @@ from msrnn.data import Data, Datasets, Field, open_data
 from msrnn.errors import SettingsError
 from msrnn.evaluation.evaluate import LONGEST_NAME, scores_path
 from msrnn.runs.directory import RunDirectory
+from msrnn.scores.continuous import PixelErrors
 from msrnn.settings import OWN, Split
 
 DIGITS: dict[str, Any] = {
@@ -53,8 +54,8 @@ def test_train_and_evaluate_by_keywords(tmp_path: Path) -> None:
     assert (run.path / "scores-test_samples=2-thresholds=0.5-windows=.csv").is_file()
     one = msrnn.evaluate(run, thresholds=0.5, windows=(), baselines="persistence", data={"test_samples": 2})
     assert one.table() == evaluation.table()
-    with pytest.raises(SettingsError, match=r"there is no setting horizn; did you mean horizon\?"):
-        msrnn.evaluate(run, horizn=2)
+    with pytest.raises(SettingsError, match=r"there is no setting threshold; did you mean thresholds\?"):
+        msrnn.evaluate(run, threshold=2)
     resumed = msrnn.train(out=run.path, resume=True)
     assert resumed.progress().ended
     with pytest.raises(SettingsError, match="out must be given"):
@@ -96,12 +97,27 @@ def test_a_loss_of_ones_own(tmp_path: Path) -> None:
         return (weights * (predictions - truth).abs()).mean()
 
     run = msrnn.train(model=MODEL, data=DIGITS | {"name": "moving-mnist"}, loss=loss, out=tmp_path / "run", **SMALL)
-    assert set(seen) == {(4, 3, 1, 16, 16)}
+    assert set(seen) == {(1, 3, 1, 16, 16), (4, 3, 1, 16, 16)}  # it is tried once, before anything is written
     assert run.settings().loss == OWN
     with pytest.raises(SettingsError, match="that loss is a Python function; give it again"):
         msrnn.train(out=run.path, resume=True)
     assert msrnn.train(out=run.path, resume=True, loss=loss).progress().ended
     assert msrnn.load(run.path, "cpu").predict(np.zeros((2, 16, 16), np.float32)).shape == (2, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda predictions, truth: predictions.mean(), "a function of predictions, truth and weights"),
+        (lambda predictions, truth, weights: predictions - truth, r"it gives a tensor of shape \(1, 3, 1, 16, 16\)"),
+        (lambda predictions, truth, weights: 0.5, "it gives 0.5"),
+        (lambda predictions, truth, weights: truth.mean(), "autograd can follow"),
+    ],
+)
+def test_a_loss_that_is_none(loss: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=message):
+        msrnn.train(model=MODEL, data=own_data(), loss=loss, out=tmp_path / "run", **SMALL)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_baseline_of_ones_own(tmp_path: Path) -> None:
@@ -128,6 +144,28 @@ def test_baselines_of_ones_own_that_do_not_fit(tmp_path: Path) -> None:
             msrnn.evaluate(run, data=data, own_baselines={name: lambda context, _: context[:, -1:]})
 
 
+def test_what_cannot_be_asked_of_an_evaluation(tmp_path: Path) -> None:
+    data = own_data()
+    run = msrnn.train(model=MODEL, data=data, out=tmp_path / "run", **SMALL)
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"thresholds": "x"}, "thresholds: expected a list of numbers, got"),
+        ({"scores": ["mse"]}, r"scores: expected a list of subclasses of SummedScores, got \['mse'\]"),
+        ({"scores": PixelErrors}, "scores: expected a list of subclasses"),
+        ({"own_baselines": {"gap": lambda c, h: c[:, -1:].expand(-1, h, -1, -1, -1) * np.nan}}, "forecast NaN"),
+    )
+    for options, message in wrong:
+        with pytest.raises(SettingsError, match=message):
+            msrnn.evaluate(run, data=data, **options)
+    evaluation = msrnn.evaluate(run, data=data)
+    for asked, message in (
+        (("modl", "mse"), "no model 'modl'; choose from model, persistence, best constant image"),
+        (("model", "mes"), "no score .*choose from .*'mse'"),
+        (("model", "mse", 9), "lead 9; choose from 1, 2, all"),
+    ):
+        with pytest.raises(KeyError, match=message):
+            evaluation.value(*asked)
+
+
 def test_a_run_is_a_path(tmp_path: Path) -> None:
     run = msrnn.train(model=MODEL, data=own_data(), out=tmp_path / "run", **SMALL)
     assert msrnn.load(run, "cpu").settings == run.settings()
@@ -141,7 +179,7 @@ def test_data_of_ones_own_that_do_not_fit(tmp_path: Path) -> None:
 
     for wrong, message in (
         (made(moving(2, 0)[:, :3]), "sequences have 3 frames; context=2 and horizon=2 need 4"),
-        ([1, 2], r"data: expected settings such as"),
+        ([1, 2], r"data cannot be list; give a name, settings or, for data, msrnn.data.Datasets"),
     ):
         with pytest.raises(SettingsError, match=message):
             msrnn.train(model=MODEL, data=wrong, out=tmp_path / "run", **SMALL)
@@ -153,6 +191,11 @@ def test_data_of_ones_own_that_do_not_fit(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingsError, match=message):
             made(frames)
+    for splits in (moving(2, 0), {"train": moving(2, 0), "val": moving(2, 0)}):
+        with pytest.raises(SettingsError, match="splits must be a dictionary with train, validation and test, got"):
+            Datasets(splits)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="settings must be RunSettings, got dict"):
+        msrnn.train({"model": MODEL}, tmp_path / "run")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="have the 1 channels of their field"):
         made(moving(2, 0).expand(-1, -1, 2, -1, -1), Field())
     two = made(moving(4, 0).expand(-1, -1, 2, -1, -1).numpy())  # arrays, too

@@ -16,10 +16,13 @@ from msrnn.settings import read_value
 
 SHORT = {"model.name": "--model", "data.name": "--data", "model.memory": "--memory"}
 """Second names of options that set a setting."""
-METAVARS = {"out": "DIRECTORY", "init_from": "RUN", "config": "FILE", "input": "FILE", "runs": "RUN", "to": "FILE"}
-METAVARS |= {"output": "FILE", "validation_from": "DATE", "test_from": "DATE"}
-"""Placeholders of values in help, where these are neither the option's name nor its type."""
-TYPES = {int: "N", float: "X", bool: "{true,false}", dict: "KEY=VALUE"}
+METAVARS = {
+    "model.name": "NAME", "data.name": "NAME", "data.validation_from": "DATE", "data.test_from": "DATE",
+    "out": "DIRECTORY", "init_from": "RUN", "runs": "RUN", "config": "FILE", "input": "FILE", "output": "FILE",
+    "to": "FILE",
+}  # fmt: skip
+"""Placeholders in help of settings for which neither name nor type will do."""
+TYPES = {int: "N", float: "X", bool: "[true|false]", dict: "KEY=VALUE"}
 NUMBERS = re.compile(r"\[?-?[\d.][\d.,x\]e+-]*")
 """One or more numbers, or 64x64, as a word on the command line."""
 GROUPS = {"data": "Look at files of frames, or make one store of them."}
@@ -72,10 +75,8 @@ class Option:
     def metavar(self) -> str | tuple[str, str]:
         """Placeholder of its value in help."""
         name = self.path[-1]
-        if self.setting in SHORT and self.setting != "model.memory":
-            return "NAME"
-        if name in METAVARS:
-            return METAVARS[name]
+        if self.setting in METAVARS:
+            return METAVARS[self.setting]
         if tuples := _tuples(self.hint):
             if tuple[int, int] in tuples:
                 return "HEIGHT", "WIDTH"
@@ -88,7 +89,7 @@ class Option:
 
     @property
     def is_flag(self) -> bool:
-        """Whether it needs no value."""
+        """Whether it can only be set: a switch of the command itself, off by default."""
         return self.hint is bool and len(self.path) == 1
 
     def add_to(self, parser: Any) -> None:
@@ -99,9 +100,7 @@ class Option:
             parser.add_argument(*self.flags, action="store_true", **more)
             return
         more["metavar"] = self.metavar
-        if self.hint is bool:
-            more |= {"nargs": "?", "const": "true"}
-        elif self.hint == list[str] or _tuples(self.hint) or _is_dict(self.hint):
+        if self.hint == list[str] or _tuples(self.hint) or _is_dict(self.hint):
             more["nargs"] = "+"
         if not self.flags:
             parser.add_argument(more.pop("dest"), **more)
@@ -220,7 +219,7 @@ def parse(argv: Sequence[str], commands: Sequence[Command]) -> Callable[[], None
     for command in commands:
         group, _, name = command.name.rpartition(" ")
         if group not in levels:
-            outer = levels[""].add_parser(group, help=_lower(GROUPS[group]), description=GROUPS[group])
+            outer = levels[""].add_parser(group, help=_lower(GROUPS.get(group, "")), description=GROUPS.get(group))
             levels[group] = outer.add_subparsers(metavar="COMMAND", required=True, title="commands")
         first = (command.function.__doc__ or "").partition("\n")[0]
         usage = f"msrnn {command.name} {command.usage}"
@@ -253,16 +252,23 @@ def _unknown(word: str, flags: Sequence[str]) -> SettingsError:
 
 
 def _joined(argv: Sequence[str], options: Iterable[Option]) -> list[str]:
-    """Join numbers to the option before them: a word after them is an argument, and a minus begins no option."""
-    flags = {flag for option in options if _are_numbers(option.hint) for flag in option.flags}
+    """Join numbers, true and false to the option before them.
+
+    So a word after them is an argument, a minus begins no option, and a setting that is on or off needs no value.
+    """
+    options = list(options)
+    numbers = {flag for option in options if _are_numbers(option.hint) for flag in option.flags}
+    switches = {flag for option in options if option.hint is bool and not option.is_flag for flag in option.flags}
     words: list[str] = []
     for word in argv:
         flag, equals, _ = words[-1].partition("=") if words else ("", "", "")
-        if flag in flags and NUMBERS.fullmatch(word):
+        if flag in numbers and NUMBERS.fullmatch(word):
             words[-1] += f"{',' if equals else '='}{word}"
+        elif words and words[-1] in switches and word in ("true", "false"):
+            words[-1] += f"={word}"
         else:
             words.append(word)
-    return words
+    return [f"{word}=true" if word in switches else word for word in words]
 
 
 def _lower(sentence: str) -> str:

@@ -33,12 +33,15 @@ class Datasets:
         seed: of the order in which training sees the sequences.
 
     Raises:
-        SettingsError: a split is missing or empty, or its first sequence is none of these.
+        SettingsError: a split is missing, empty or unknown, or its first sequence is none of these.
     """
 
     def __init__(
         self, splits: Mapping[Split, Indexed], field: Field | None = None, fingerprint: int = 0, seed: int = 0
     ) -> None:
+        if not isinstance(splits, Mapping) or not set(splits) <= set(get_args(Split)):
+            got = ", ".join(map(str, splits)) if isinstance(splits, Mapping) else type(splits).__name__
+            raise SettingsError(f"splits must be a dictionary with train, validation and test, got {got}")
         for name in get_args(Split):
             if name not in splits or not len(splits[name]):
                 raise SettingsError(f"data of one's own need sequences for {name}")
@@ -96,9 +99,7 @@ class _Shuffled(Drawn):
         return self.samples
 
     def __getitem__(self, number: int) -> Tensor:
-        epoch, place = divmod(number, len(self.sequences))
-        order = shuffled(self.seed, epoch, len(self.sequences))
-        return torch.as_tensor(self.sequences[int(order[place])])
+        return torch.as_tensor(self.sequences[shuffled(self.seed, number, len(self.sequences))])
 
 
 class _InOrder(HeldOut):

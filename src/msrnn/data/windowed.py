@@ -347,8 +347,7 @@ class Shuffled(Drawn):
         return f"{self.windows.title(window)} in {self.windows.file(window)}"
 
     def _window(self, number: int) -> int:
-        epoch, place = divmod(number, len(self.windows))
-        return int(shuffled(self.seed, epoch, len(self.windows))[place])
+        return shuffled(self.seed, number, len(self.windows))
 
 
 def _times(sequences: Sequence[xr.DataArray], table: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ and horizon to forecast (batch, horizon, channel, y, x), in the same units and w
 def of_baseline(task: Task, baseline: Baseline) -> Contender:
     """Make a contender of a baseline of one's own.
 
-    Its forecasts raise a SettingsError if they have another shape than the frames that are scored.
+    Its forecasts raise a SettingsError if they have NaN, or another shape than the frames that are scored.
 
     Raises:
         SettingsError: forecasts from the first frame on are asked for.
@@ -75,6 +75,8 @@ def of_baseline(task: Task, baseline: Baseline) -> Contender:
         wanted = values[:, task.scored].shape
         if made.shape != wanted:
             raise SettingsError(f"a baseline forecast {tuple(made.shape)}, expected {tuple(wanted)}")
+        if bool(made.isnan().any()):
+            raise SettingsError("a baseline forecast NaN: give each pixel a number, e.g. with nan_to_num(0)")
         return Forecast(task.field.to_network(made)[0], made)
 
     return forecast

@@ -4,9 +4,7 @@ import os
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
-from difflib import get_close_matches
-from inspect import signature
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from msrnn.runs.directory import RunDirectory
 from msrnn.runs.predictor import load
 from msrnn.scores import SummedScores
 from msrnn.scores.results import Evaluation
-from msrnn.settings import RunSettings, merged, settings_from
+from msrnn.settings import RunSettings, merged, read_settings, settings_from
 
 LONGEST_NAME = 120
 
@@ -60,6 +58,8 @@ def evaluate(
         raise SettingsError(Setting("batch_size", batch_size), " must be at least 1")
     if workers < 0:
         raise SettingsError(Setting("workers", workers), " must not be negative")
+    if isinstance(scores, type) or not all(isinstance(one, type) and issubclass(one, SummedScores) for one in scores):
+        raise SettingsError(Setting("scores"), f": expected a list of subclasses of SummedScores, got {scores!r}")
     directory = RunDirectory(run)
     given: dict[str, Any] = {}
     own = None
@@ -98,17 +98,12 @@ def _scoring(given: Mapping[str, Any]) -> Scoring:
     Raises:
         SettingsError: there is no such setting, or a value is not possible.
     """
-    names = [one.name for one in fields(Scoring)]
-    for unknown in given.keys() - set(names):
-        close = get_close_matches(unknown, [*names, *signature(evaluate).parameters], 1)
-        hint = ("; did you mean ", Setting(close[0]), "?") if close else ()
-        raise SettingsError("there is no setting ", Setting(unknown), *hint)
     several = {
         name: (given[name],)
         for name in ("baselines", "thresholds", "windows")
         if isinstance(given.get(name), str | int | float)
     }
-    return Scoring(**{**given, **several})
+    return read_settings(Scoring, {**given, **several})
 
 
 def _changed(document: dict[str, Any], data: Mapping[str, Any], changes: Mapping[str, Any]) -> RunSettings:

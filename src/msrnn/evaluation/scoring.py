@@ -235,7 +235,7 @@ def _baselines(
         try:
             found[label] = make.get(name, partial(_other_run, task, name, device, notes))()
         except SettingsError as error:
-            notes.append(f"Without {name}: {error}")
+            notes.append(f"Without {name}: {error.cause}")
     return found
 
 

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from msrnn.errors import SettingsError
@@ -109,6 +110,10 @@ def create_model(
     if unknown := [option for option in cell_options if option not in known]:
         label = name if isinstance(name, str) else name.__name__
         raise ValueError(f"no option {', '.join(unknown)} for {label}; it has {', '.join(known) or 'none of its own'}")
+    for option, value in cell_options.items():
+        whole = inspect.signature(model.cell).parameters[option].annotation in (int, "int")
+        if whole and (isinstance(value, bool) or not isinstance(value, Integral)):
+            raise ValueError(f"{option} must be a whole number, got {value!r}")
     return Forecaster(
         model.cell,
         in_channels=in_channels,

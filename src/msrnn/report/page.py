@@ -117,7 +117,7 @@ def _open(name: str, path: Path, device: str) -> Run:
             data = open_data(settings.data, settings.context, settings.horizon, settings.seed, run.predictor.field)
             run.dataset = data.held_out("test")
         except SettingsError as error:
-            run.problem = f"its data cannot be read: {error}"
+            run.problem = f"its data cannot be read: {error.cause}"
         run.evaluation = _evaluation(run, directory)
     except (SettingsError, NotFiniteError) as error:
         run.problem = run.problem or str(error)
@@ -193,7 +193,7 @@ def _gallery(runs: Sequence[Run], count: int) -> tuple[list[Shown], Scored, list
                 theirs = other.predictor.field.description
                 notes.append(f"{other.name} is shown on data of another kind; its normalisation is {theirs}.")
         except SettingsError as error:
-            notes.append(f"{other.name} is not among the forecasts: {error}.")
+            notes.append(f"{other.name} is not among the forecasts: {error.cause}.")
     chosen = choose(first.evaluation, count)
     if not chosen:
         notes.append("No sequence is shown: the score that ranks them is undefined for all.")

@@ -70,8 +70,19 @@ class Evaluation:
         self._rows = {row[:5]: row for row in self.rows}
 
     def row(self, model: str, score: Score | str, lead: int | str = ALL) -> ScoreRow:
-        """Find the row of a model, a score and a lead time."""
-        return self._rows[(model, *(Score(score) if isinstance(score, str) else score), lead)]
+        """Find the row of a model, a score and a lead time.
+
+        Raises:
+            KeyError: there is none; the message lists those that there are.
+        """
+        asked = Score(score) if isinstance(score, str) else score
+        key = (model, *asked, lead)
+        if key in self._rows:
+            return self._rows[key]
+        for what, one, known in (("model", model, self.models), ("score", asked, self.scores)):
+            if one not in known:
+                raise KeyError(f"no {what} {one!r}; choose from {', '.join(map(str, known))}")
+        raise KeyError(f"no {asked} of {model} at lead {lead!r}; choose from {', '.join(map(str, self.leads))}, {ALL}")
 
     def value(self, model: str, score: Score | str, lead: int | str = ALL) -> float:
         """A score."""

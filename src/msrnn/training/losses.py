@@ -1,10 +1,13 @@
 """Training losses: (predictions, truth, weights), all (batch, time, channel, y, x), frames in [0, 1], to a scalar."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from msrnn.errors import Setting, SettingsError
 
 
 def pixel_weights(valid: Tensor) -> Tensor:
@@ -43,6 +46,21 @@ class Loss(NamedTuple):
     """Its gradients grow with the frame's area."""
     by_rain: bool = False
     """Pixels are weighted by `rain_weights` too."""
+
+    def check(self, shape: Sequence[int]) -> None:
+        """Raise a SettingsError if it is no scalar function of predictions, truth and weights of this shape."""
+        wanted = (Setting("loss"), " must be a function of predictions, truth and weights")
+        try:
+            inspect.signature(self.function).bind(None, None, None)
+        except TypeError as error:
+            raise SettingsError(*wanted, f": {error}") from error
+        predictions = torch.full(tuple(shape), 0.5, requires_grad=True)
+        with torch.random.fork_rng(devices=[]):
+            made = self.function(predictions, torch.zeros_like(predictions), torch.ones_like(predictions))
+        if not isinstance(made, Tensor) or made.shape != () or not made.requires_grad:
+            got = f"a tensor of shape {tuple(made.shape)}" if isinstance(made, Tensor) else repr(made)
+            follow = " to a scalar tensor that autograd can follow to the predictions"
+            raise SettingsError(*wanted, f"{follow}; it gives {got}")
 
 
 LOSSES = {

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from msrnn.analysis.cost import fastest_that_fits, ways_to_fit
@@ -80,7 +82,9 @@ def train(
     """
     if out is None:
         raise SettingsError(Setting("out"), " must be given")
-    directory = RunDirectory(Path(out) if out else "")
+    if settings is not None and not isinstance(settings, RunSettings):
+        raise SettingsError(f"settings must be RunSettings, got {type(settings).__name__}; give others by keyword")
+    directory = RunDirectory(out)
     own_data, own_loss = _own_objects(changes)
     if resume and directory.begun:
         _check_same_data(directory, settings, changes.get("data"))
@@ -124,8 +128,7 @@ def _train(
         )
     training = data.training(length.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
-    check_length(training[0], settings.context, settings.horizon)
-    check_length(validation[0], settings.context, settings.horizon)
+    _check_own(own_loss, training[0], validation[0], settings)
     if settings.model.memory == "auto":
         memory = (
             directory.settings().model.memory
@@ -188,7 +191,18 @@ def _own_objects(changes: dict[str, Any]) -> tuple[Data | None, Loss | None]:
             changes[name] = {"name": str(value)}
         elif is_dataclass(value) and not isinstance(value, type):
             changes[name] = asdict(value)
+        elif not isinstance(value, Mapping | NoneType):
+            kinds = "a name, settings or, for data, msrnn.data.Datasets"
+            raise SettingsError(Setting(name), f" cannot be {type(value).__name__}; give {kinds}")
     return own_data, own_loss
+
+
+def _check_own(loss: Loss | None, training: Tensor, validation: Tensor, settings: RunSettings) -> None:
+    """Raise a SettingsError if the first sequences, or a loss of the user's own, do not fit the settings."""
+    for sequence in (training, validation):
+        check_length(sequence, settings.context, settings.horizon)
+    if loss is not None:
+        loss.check((1, len(training) - 1, *training.shape[1:]))
 
 
 def _fit(

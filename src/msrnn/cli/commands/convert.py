@@ -15,9 +15,8 @@ def convert(
     /,
     *,
     to: str,
-    files: Annotated[dict[str, Any], Options(ReaderSettings, "data.", without=("skip_bad",))],
+    files: Annotated[dict[str, Any], Options(ReaderSettings, "data.")],
     size: tuple[int, int] | None = None,
-    skip_bad: bool = False,
 ) -> None:
     """Make one chunked Zarr store of files; an interrupted conversion goes on where it was.
 
@@ -25,7 +24,6 @@ def convert(
         path: Files, folders, or patterns in quotes.
         to: The store to make, .zarr.
         size: Resize frames to this height and width, by area mean (of mm/h).
-        skip_bad: Leave out files that cannot be used, and list them.
     """
     if Path(to).suffix != ".zarr":
         raise SettingsError(Setting("to", to), ": a store is called something.zarr")
@@ -34,7 +32,7 @@ def convert(
     from msrnn.data.archive import open_archive
     from msrnn.data.write import convert as make_store
 
-    archive = open_archive(path, read_settings(ReaderSettings, files | {"skip_bad": skip_bad}, "data."))
+    archive = open_archive(path, read_settings(ReaderSettings, files, "data."))
     make_store(archive, Path(to), size)
     for line in archive.skipped_lines:
         sys.stderr.write(f"skipped: {line}\n")

@@ -15,7 +15,7 @@ from msrnn.data.readers.germany import GermanyReader
 from msrnn.data.readers.hdf5 import HDF5Reader
 from msrnn.data.readers.images import ImageReader
 from msrnn.data.readers.knmi import KNMIReader
-from msrnn.data.readers.netcdf import XarrayReader, ZarrReader
+from msrnn.data.readers.netcdf import NetCDFReader, ZarrReader
 from msrnn.data.readers.odim import ODIMReader
 from msrnn.data.readers.pysteps import PystepsReader, pysteps_importer
 from msrnn.data.readers.radolan import RadolanReader
@@ -34,7 +34,7 @@ READERS: dict[str, type[Reader]] = {
     "esri-ascii": ASCIIGridReader,
     "taxibj": TaxiBJReader,
     "germany": GermanyReader,
-    "netcdf": XarrayReader,
+    "netcdf": NetCDFReader,
     "zarr": ZarrReader,
 }
 """Name to reader; the first that knows a file reads it. Besides these, `pysteps:NAME` is any importer of pysteps."""

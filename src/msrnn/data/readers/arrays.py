@@ -91,7 +91,8 @@ class ArrayReader(Reader):
         try:
             return as_sequences(array.shape)
         except ValueError as error:
-            raise DataError("other shape", path, str(error), "reshape the array") from error
+            fix = "write it again, with frames in it" if 0 in array.shape else "reshape the array"
+            raise DataError("other shape", path, str(error), fix) from error
 
     def _load(self, path: Path) -> np.ndarray:
         array = load_array(path, self.array)

@@ -27,16 +27,9 @@ class XarrayReader(Reader):
         missing: number that stands for missing; by default as the attribute says.
     """
 
-    name: ClassVar[str] = "netcdf"
-    signature: ClassVar[str] = r"CDF[\x01\x02\x05]"
     variable: str = ""
     units: str | None = None
     missing: float | None = None
-
-    @classmethod
-    def recognises(cls, file: h5py.File) -> bool:
-        """Say whether an HDF5 file is of this format."""
-        return "_NCProperties" in file.attrs or any("DIMENSION_LIST" in item.attrs for item in file.values())
 
     def headers(self, path: Path) -> list[Header]:
         with reading(path, self.name), self._open(path) as data:
@@ -109,6 +102,21 @@ class XarrayReader(Reader):
         return array.rename({old: new for old, new in names.items() if old != new})
 
     def _open(self, path: Path) -> xr.Dataset:
+        raise NotImplementedError
+
+
+class NetCDFReader(XarrayReader):
+    """NetCDF, of HDF5 or of the classic format."""
+
+    name: ClassVar[str] = "netcdf"
+    signature: ClassVar[str] = r"CDF[\x01\x02\x05]"
+
+    @classmethod
+    def recognises(cls, file: h5py.File) -> bool:
+        """Say whether an HDF5 file is of this format."""
+        return "_NCProperties" in file.attrs or any("DIMENSION_LIST" in item.attrs for item in file.values())
+
+    def _open(self, path: Path) -> xr.Dataset:
         return xr.open_dataset(path, engine="h5netcdf" if _is_hdf5(path) else "scipy", decode_coords="all")
 
 
@@ -116,12 +124,6 @@ class ZarrReader(XarrayReader):
     """A Zarr store, as `msrnn data convert` makes it or as xarray does."""
 
     name: ClassVar[str] = "zarr"
-    signature: ClassVar[str] = ""
-
-    @classmethod
-    def recognises(cls, file: h5py.File) -> bool:
-        """Say no: a store is a folder."""
-        return False
 
     def _open(self, path: Path) -> xr.Dataset:
         with warnings.catch_warnings():
