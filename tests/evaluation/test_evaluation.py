@@ -207,6 +207,7 @@ def test_what_does_not_suit_is_left_out_and_said(radar: Path, tmp_path: Path) ->
     without = [note.partition(": ")[0] for note in evaluation.notes]
     assert without == [f"Without {name}" for name in names]
     assert "its units: 1; the model's: mm/h" in evaluation.notes[1]
+    assert "data.units" not in evaluation.notes[1]  # advice for these data would be wrong
 
 
 @pytest.mark.parametrize(
