@@ -110,13 +110,14 @@ def _shaped(formulas: dict[Any, Any]) -> dict[Any, Any]:
     return formulas
 
 
-def test_the_closed_form_is_what_is_measured(name: str) -> None:
+@pytest.mark.parametrize("patch", [1, 2])
+def test_the_closed_form_is_what_is_measured(name: str, patch: int) -> None:
     """FLOPs exactly, saved within 3 %, peak within 15 %."""
     workload = Workload((13, 24), context=4, horizon=4, batch=2)
     scales = (1, 2, 1) if name.startswith("ms-") else (1, 1, 1)
-    model = build(name, scales=scales)
+    model = build(name, scales=scales, patch=patch)
     keys = list(model.state_dict())
-    cost = Cost(partial(build, name, scales=scales), workload)
+    cost = Cost(partial(build, name, scales=scales, patch=patch), workload)
     for mode in MODES:
         model.memory = mode
         forward, training, saved, peak = measured(model, workload)
@@ -286,6 +287,13 @@ def test_theoretical_receptive_fields_of_convlstm() -> None:
     # layer 1: 2 pixels, +-1 at half resolution, +-1 in layer 0; layer 2: 4, +-4, +-2, +-1
     assert theoretical(pyramid, 1)[0, :3].tolist() == [3, 8, 18]
     assert all(weight.equal(before[key]) for key, weight in plain.state_dict().items())
+
+
+def test_a_receptive_field_of_patches_is_that_many_pixels() -> None:
+    for patch in (2, 4, 8):
+        for name in ("convlstm", "ms-convlstm"):
+            patched = theoretical(tiny_model(name, patch=patch), 2, strip=128 * patch)
+            assert (patched == patch * theoretical(tiny_model(name), 2, strip=128)).all()
 
 
 def test_what_has_an_influence_lies_in_the_field(name: str) -> None:

@@ -34,7 +34,7 @@ def theoretical(model: Forecaster, steps: int, strip: int = 1024) -> NDArray[np.
     model = copy.deepcopy(model).double().eval()  # float32 convolutions may mix pixels (Winograd)
     for parameter in model.parameters():
         parameter.data.zero_()
-    multiple = model.pyramid.multiple
+    multiple = model.multiple
     width = strip + -strip % multiple
     frame = torch.zeros(
         multiple, model.in_channels, multiple, width, dtype=torch.float64, device=model.embed.weight.device
@@ -45,19 +45,20 @@ def theoretical(model: Forecaster, steps: int, strip: int = 1024) -> NDArray[np.
     with torch.no_grad(), _PoisonedFunctions(), _PoisonedLocalAttention():  # type: ignore[no-untyped-call]
         for _ in range(steps):
             _, state = model.step(frame, state)
-            widths.append([_width(h, scale) for (h, *_), scale in zip(state.layers, model.pyramid.scales, strict=True)])
+            edges = [model.patch * scale for scale in model.pyramid.scales]
+            widths.append([_width(h, edge) for (h, *_), edge in zip(state.layers, edges, strict=True)])
             frame = torch.zeros_like(frame)
     return np.array(widths)
 
 
-def _width(h: Tensor, scale: int) -> int:
-    """Count the strip's pixels that one pixel of `h` sees."""
+def _width(h: Tensor, edge: int) -> int:
+    """Count the strip's pixels that one pixel of `h`, which stands for `edge` x `edge` of them, sees."""
     sees = h.isnan().any(dim=1).any(dim=1).cpu().numpy()
     if sees[:, 0].any() or sees[:, -1].any():
         return WHOLE
     sample, pixel = np.nonzero(sees)
     # Sample s is about the pixel s to the right of the first one; the picture repeats after as many as there are.
-    offset, position = sample - scale * pixel, pixel % (len(sees) // scale)
+    offset, position = sample - edge * pixel, pixel % (len(sees) // edge)
     return max(int(np.ptp(offset[position == p])) + 1 for p in set(position.tolist()))
 
 

@@ -13,6 +13,8 @@ from msrnn.nn.cells.base import Cell
 from msrnn.nn.ops.convolution import compute_dtype
 from msrnn.nn.pyramid import Pyramid, PyramidState
 
+PATCHES = (1, 2, 4, 8)
+"""Edges of a patch in pixels that are possible."""
 Carry = tuple[Tensor | None, Tensor | None, PyramidState | None]
 """Last output of the model, the other channels that it keeps, and its state."""
 Advance = tuple[Carry, tuple[Tensor, Tensor]]  # named here: torch.compile cannot follow a subscript inside a function
@@ -26,6 +28,9 @@ class Forecaster(nn.Module):
     Frames are (batch, channel, y, x), sequences (batch, time, channel, y, x), floating point, in [0, 1]. Height
     and width are free: every step pads a frame that does not fit the pyramid, by repeating the last row and column, and
     crops its output.
+
+    With a `patch` of P, the pyramid works on patches of P x P pixels: `embed` reads a patch's pixels as channels (space
+    to depth), and `head` predicts them so (depth to space).
 
     With fewer output than input channels, outputs are the first `out_channels` inputs; after the context
     the other channels keep their last value.
@@ -43,6 +48,7 @@ class Forecaster(nn.Module):
         skips: str,
         memory: str,
         half_state: bool = True,
+        patch: int = 1,
         **cell_options: Any,
     ) -> None:
         super().__init__()
@@ -51,6 +57,7 @@ class Forecaster(nn.Module):
             ("out_channels", out_channels),
             ("hidden_channels", hidden_channels),
             ("kernel_size", kernel_size),
+            ("patch", patch),
         ):
             if not isinstance(value, int):
                 raise ValueError(f"{what} must be a whole number, got {value!r}")
@@ -66,11 +73,15 @@ class Forecaster(nn.Module):
             )
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}")
+        if patch not in PATCHES:
+            raise ValueError(f"patch must be one of {', '.join(map(str, PATCHES))}, got {patch}")
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.embed = nn.Conv2d(in_channels, hidden_channels, 1)
+        self.patch = patch
+        """Edge of a patch in pixels."""
+        self.embed = nn.Conv2d(in_channels * patch**2, hidden_channels, 1)
         self.pyramid = Pyramid(cell, hidden_channels, kernel_size, scales, skips, **cell_options)
-        self.head = nn.Conv2d(hidden_channels, out_channels, 1)
+        self.head = nn.Conv2d(hidden_channels, out_channels * patch**2, 1)
         self.memory = memory
         self.half_state = half_state
         """True to carry states in autocast's lower precision, False to carry them as precisely as the weights."""
@@ -89,6 +100,11 @@ class Forecaster(nn.Module):
         if mode not in recompute.MODES:
             raise ValueError(f"no memory mode {mode!r}; choose from {', '.join(recompute.MODES)}")
         self._memory = mode
+
+    @property
+    def multiple(self) -> int:
+        """Divisor in pixels of the heights and widths that need no padding."""
+        return self.patch * self.pyramid.multiple
 
     def compile(self, *arguments: Any, **options: Any) -> None:
         """Compile the time step in place; arguments are those of `torch.compile`."""
@@ -165,7 +181,7 @@ class Forecaster(nn.Module):
         """
         self._check(frame, "frame", "(batch, channel, y, x)")
         if state is not None:
-            expected = self.pyramid.initial_state(len(frame), *self._padded(frame), device="meta")
+            expected = self._initial_state(frame, device="meta")
             if _shapes(state) != _shapes(expected):
                 raise ValueError(
                     f"state is not of this model and frames of shape {tuple(frame.shape)}; start again with state=None"
@@ -209,7 +225,7 @@ class Forecaster(nn.Module):
             # Gates of lower precision leave the precision of the state as it is.
             weight = self.embed.weight
             dtype = compute_dtype(weight) if self.half_state else weight.dtype
-            state = self.pyramid.initial_state(len(frame), *self._padded(frame), dtype=dtype, device=frame.device)
+            state = self._initial_state(frame, dtype=dtype, device=frame.device)
             if self._compiled:
                 state = tree_map_only(Tensor, _copy_as_activation, state)
         if self._compiled:  # compiled once for all steps, if the first one's inputs look like the others'
@@ -218,13 +234,18 @@ class Forecaster(nn.Module):
 
     def _time_step(self, frame: Tensor, state: PyramidState) -> tuple[Tensor, PyramidState, Tensor]:
         height, width = frame.shape[-2:]
-        x = self.embed(self._pad(frame)).contiguous(memory_format=_memory_format(frame))
+        patches = self._pad(frame)
+        if self.patch > 1:
+            patches = functional.pixel_unshuffle(patches, self.patch)
+        x = self.embed(patches).contiguous(memory_format=_memory_format(frame))
         x, state, auxiliary = self.pyramid(x, state)
-        next_frame = self.head(x)[..., :height, :width]
-        return next_frame.to(frame.dtype), state, auxiliary
+        next_frame = self.head(x)
+        if self.patch > 1:
+            next_frame = functional.pixel_shuffle(next_frame, self.patch)
+        return next_frame[..., :height, :width].to(frame.dtype), state, auxiliary
 
     def _pad(self, frame: Tensor) -> Tensor:
-        """Pad a frame at its bottom and right, so that the pyramid can halve it."""
+        """Pad a frame at its bottom and right to whole patches that the pyramid can halve."""
         height, width = self._padded(frame)
         bottom, right = height - frame.shape[-2], width - frame.shape[-1]
         return functional.pad(frame, (0, right, 0, bottom), mode="replicate") if bottom or right else frame
@@ -232,8 +253,12 @@ class Forecaster(nn.Module):
     def _padded(self, frame: Tensor) -> tuple[int, int]:
         """Return the height and width of a frame after padding."""
         height, width = frame.shape[-2:]
-        multiple = self.pyramid.multiple
-        return height + -height % multiple, width + -width % multiple
+        return height + -height % self.multiple, width + -width % self.multiple
+
+    def _initial_state(self, frame: Tensor, **options: Any) -> PyramidState:
+        """Return the zero state before `frame`; `options` are dtype and device."""
+        height, width = self._padded(frame)
+        return self.pyramid.initial_state(len(frame), height // self.patch, width // self.patch, **options)
 
     def _check(self, frames: Tensor, name: str, axes: str) -> None:
         if not isinstance(frames, Tensor):

@@ -82,6 +82,7 @@ def create_model(
     skips: str | None = None,
     memory: str = "keep",
     half_state: bool = True,
+    patch: int = 1,
     **cell_options: Any,
 ) -> Forecaster:
     """Build a model (MS-RNN, https://arxiv.org/abs/2206.03010).
@@ -92,13 +93,15 @@ def create_model(
         out_channels: channels of a prediction, which are the first input channels; all by default.
         hidden_channels: channels of every recurrent layer.
         kernel_size: edge of the cells' convolutions in pixels, odd.
-        scales: one per layer; a layer works at 1/scale of the resolution. Neighbours are equal or differ by a factor
-            of 2. By default six layers, (1, 1, 1, 1, 1, 1) or, for `ms-`, (1, 2, 4, 4, 2, 1).
+        scales: one per layer; a layer works at 1/scale of the resolution (that of patches). Neighbours are equal or
+            differ by a factor of 2. By default six layers, (1, 1, 1, 1, 1, 1) or, for `ms-`, (1, 2, 4, 4, 2, 1).
         skips: which earlier layers' outputs are added to a layer's input: "none", "mirror", "unet3+" or "full".
         memory: the memory mode of training: "keep" all activations, or only the state of each "step" or of about
             "sqrt"(T) steps, and compute the rest again. Results are the same; it can be changed on the model.
         half_state: True to carry states from step to step in bfloat16 too, under autocast; False to carry them as
             precisely as the weights, which takes twice the bytes.
+        patch: edge in pixels of the patches that the network works on, 1 (the paper's), 2, 4 or 8. A patch of P
+            divides the work by about P^2.
         **cell_options: TrajGRU: `links` (10); PrecipLSTM: `window` (30).
 
     Raises:
@@ -124,6 +127,7 @@ def create_model(
         skips=model.skips if skips is None else skips,
         memory=memory,
         half_state=half_state,
+        patch=patch,
         **cell_options,
     )
 
@@ -144,6 +148,7 @@ def build_model(settings: ModelSettings, channels: int) -> Forecaster:
             skips=settings.skips,
             memory=settings.memory,
             half_state=settings.half_state,
+            patch=settings.patch,
             **settings.options,
         )
     except (ValueError, TypeError) as error:

@@ -24,6 +24,7 @@ def analyze(
     kernel_size: int | None = None,
     scales: tuple[int, ...] | None = None,
     skips: Skips | None = None,
+    patch: int | None = None,
     options: dict[str, Any] | None = None,
     channels: int | None = None,
     batch: int | None = None,
@@ -45,6 +46,7 @@ def analyze(
         kernel_size: Edge of the cells' convolutions. Default: 3.
         scales: One per layer: it works at 1/scale of the resolution. Default: what the name says.
         skips: Which earlier layers' outputs are added to a layer's input. Default: as the name says.
+        patch: Edge in pixels of the patches that the network works on: 1, 2, 4 or 8. Default: 1.
         options: The cell's own options, e.g. links=13 for trajgru.
         channels: Channels of a frame. Default: 1, or as in the run.
         batch: Sequences at a time. Default: 4, or as in the run.
@@ -66,7 +68,7 @@ def analyze(
     from msrnn.cli.commands import spelling
 
     changes: dict[str, Any] = {"hidden_channels": hidden, "kernel_size": kernel_size, "scales": scales}
-    changes |= {"skips": skips, "options": options}
+    changes |= {"skips": skips, "patch": patch, "options": options}
     given = {name: value for name, value in changes.items() if value is not None}
     with telling("counting, and measuring how far it sees: seconds to a minute"):
         if Path(model).is_dir():
@@ -75,7 +77,7 @@ def analyze(
             predictor = load(model, "cpu")
             run = predictor.settings
             if given or channels is not None:
-                fixed = "--hidden, --kernel-size, --scales, --skips, --options and --channels"
+                fixed = "--hidden, --kernel-size, --scales, --skips, --patch, --options and --channels"
                 raise SettingsError(f"{model} is a run: leave out {fixed}, or name a model")
             lengths = context or run.context, horizon or run.horizon, batch or run.batch_size // run.accumulate
             analysis = analyze_run(predictor, size, *lengths, precision or run.precision, memory, device)
