@@ -33,6 +33,12 @@ def recipe(name: str) -> Path:
     return RECIPES / f"{name}.yaml"
 
 
+def test_every_recipe_names_its_precision() -> None:
+    paths = list(RECIPES.glob("*.yaml"))
+    assert paths
+    assert all("precision" in yaml.safe_load(path.read_text()) for path in paths)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("of", PAPER)
 def test_they_have_the_papers_settings_for_every_model(of: str, name: str) -> None:

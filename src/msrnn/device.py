@@ -35,6 +35,25 @@ def set_memory_format(model: nn.Module, device: torch.device) -> None:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Say whether a device multiplies in bfloat16 by instructions of its own, not by way of float32.
+
+    GPUs do from Ampere on; processors with AVX-512 BF16 or AMX, as far as the system tells (Linux).
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
+
+
+def cpu_flags() -> set[str]:
+    """Return the names of the processor's features; none where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return set(next((line.partition(":")[2] for line in lines if line.startswith("flags")), "").split())
+
+
 HEADROOM = {"cpu": 1.5}
 HEADROOM_ELSEWHERE = 1.15
 """Memory that a computation needs, as a multiple of its tensors' size: libraries use scratch memory, and heaps keep

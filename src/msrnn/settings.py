@@ -47,6 +47,8 @@ class ModelSettings:
     skips: Skips | None = None
     """Earlier layers whose outputs are added to a layer's input: none, mirror, unet3+ or full. Default: as the name
     says."""
+    patch: Literal[1, 2, 4, 8] = 1
+    """Edge in pixels of the patches that the network works on; the work falls by its square. 1 is the paper's."""
     memory: Literal[Memory, "auto"] = "keep"
     """Memory mode of training: hold all activations (keep), the state of each step (step) or of a few (sqrt), and
     compute the rest again; auto: the fastest mode that fits the device."""
@@ -309,8 +311,9 @@ class RunSettings:
     """Validations without a better score after which to stop."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """Reaction to a loss or gradient that is not finite: stop and name the sequences, or skip the step and count."""
-    precision: Precision = "32"
-    """Floating point: 32 or 64 bit, or mixed with bfloat16."""
+    precision: Literal[Precision, "auto"] = "auto"
+    """Floating point: 32 or 64 bit, or mixed with bfloat16 (bf16); auto: bf16 where it is faster than 32, by a short
+    measurement."""
     device: Device = "auto"
     """Device to train on."""
     compile: bool = False

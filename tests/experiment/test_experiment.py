@@ -84,6 +84,7 @@ def test_trials_are_known_by_their_settings(tmp_path: Path) -> None:
 
     same = path({}, "convlstm")
     assert path({"workers": 2, "device": "auto"}, {"label": "other", "name": "convlstm", "memory": "step"}) == same
+    assert path({"precision": "32"}, "convlstm") == same  # an experiment's default
     assert path({"clip": 10.0}, {"name": "convlstm", "kernel_size": 3}) == same
     others = [
         path({"epochs": 3}, "convlstm"),
@@ -169,6 +170,7 @@ def test_tables_are_read_as_recipes_are(tmp_path: Path) -> None:
     plan = read_plan(path, tmp_path)
     assert plan.title == "2015-01-01"
     assert plan.trials[0].document["learning_rate"] == 1e-3
+    assert plan.trials[0].document["precision"] == "32"
 
 
 @pytest.mark.parametrize(
@@ -216,6 +218,7 @@ def test_tables_are_read_as_recipes_are(tmp_path: Path) -> None:
         ({"data": {"a": None, "b": {"workers": 2}}}, "convlstm on a, seed 0, and convlstm on b, seed 0 are the same"),
         ({"settings": SETTINGS | {"data": "moving-mnist"}}, "data in settings must be settings by name"),
         ({"settings": SETTINGS | {"devices": 2}}, "a trial has one device"),
+        ({"settings": SETTINGS | {"precision": "auto"}}, "name the precision of all"),
         (
             {
                 "models": [

@@ -28,6 +28,7 @@ def arguments(out: Path, steps: int = 20, **options: Any) -> list[str]:
         "epochs": 2,
         "batch-size": 4,
         "learning-rate": 1e-3,
+        "precision": "32",
         "device": "cpu",
         "out": out,
     } | {name.replace("_", "-"): value for name, value in options.items()}

@@ -40,6 +40,7 @@ def small(**options: Any) -> RunSettings:
         "epochs": 2,
         "batch_size": 4,
         "learning_rate": 1e-3,
+        "precision": "32",
         "device": "cpu",
     }
     return RunSettings(
@@ -112,7 +113,7 @@ class StopError(Exception):
     pass
 
 
-def stopped_at(step: int, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+def stopped_at(step: int, monkeypatch: pytest.MonkeyPatch, path: Path, **options: Any) -> None:
     """A run that dies before that optimiser step."""
     original = Training.training_step
 
@@ -124,7 +125,7 @@ def stopped_at(step: int, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Training, "training_step", stop)
         with pytest.raises(StopError):
-            train(small(), path)
+            train(small(**options), path)
 
 
 @pytest.mark.parametrize(("step", "seconds"), [(4, 600), (5, 0), (2, 600)])
@@ -142,6 +143,25 @@ def test_interrupted_equals_uninterrupted(
     torch.testing.assert_close(ours["optimizer_states"], whole["optimizer_states"], rtol=0, atol=0)
     torch.testing.assert_close(ours["state_dict"], whole["state_dict"], rtol=0, atol=0)
     assert metrics(resumed) == metrics(finished)
+
+
+@pytest.mark.parametrize("precision", ["64", "bf16"])
+@pytest.mark.parametrize("optimizer_step", [3, 4])
+def test_interrupted_equals_uninterrupted_in_other_precisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, optimizer_step: int
+) -> None:
+    """Precision too is that of the run: float64 stays float64."""
+    monkeypatch.setattr("msrnn.training.callbacks.CHECKPOINT_SECONDS", 0)
+    whole = train(small(precision=precision), tmp_path / "whole")
+    stopped_at(optimizer_step, monkeypatch, tmp_path / "run", precision=precision)
+    resumed = train(small(precision=precision), tmp_path / "run", resume=True)
+    ours, theirs = (torch.load(run.last_checkpoint, weights_only=True) for run in (resumed, whole))
+    for part in ("state_dict", "optimizer_states"):
+        torch.testing.assert_close(ours[part], theirs[part], rtol=0, atol=0)
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+    assert metrics(resumed) == metrics(whole)
+    dtype = torch.float64 if precision == "64" else torch.float32
+    assert {weight.dtype for weight in weights(resumed).values()} == {dtype}
 
 
 def test_resume_in_another_memory_mode(finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ def demo_settings(minutes: float) -> RunSettings:
         epochs=4,
         batch_size=batch,
         learning_rate=2e-3,
+        precision="32",
         schedule="cosine",
         warmup=0.05,
     )

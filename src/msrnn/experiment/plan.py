@@ -92,7 +92,9 @@ def read_plan(table: Path, out: Path) -> Plan:
     recipe = document.get("recipe")
     if not isinstance(recipe, str | None):
         raise SettingsError(f"{table}: recipe must be a path, got {recipe!r}")
-    base = merged(_recipe(table, recipe) if recipe else {}, _mapping(table, document, "settings"))
+    base = merged(
+        {"precision": "32"} | (_recipe(table, recipe) if recipe else {}), _mapping(table, document, "settings")
+    )
     name = str(_mapping(table, base, "data", "settings").get("name", "moving-mnist"))
     places = _mapping(table, document, "data") or {re.sub(r"[^\w.+-]+", "-", Path(name).stem).strip("-.") or "data": {}}
     overs = {place: merged(base, _mapping(table, places, place)) for place in places}
@@ -261,6 +263,8 @@ def _checked(table: Path, what: str, document: Document) -> RunSettings:
         if (settings.devices or 1) * (settings.nodes or 1) > 1:
             both = (Setting("devices"), " and ", Setting("nodes"), ": a trial has one device; ")
             raise SettingsError(*both, Setting("jobs"), " is how many run at a time")
+        if settings.precision == "auto":
+            raise SettingsError(Setting("precision", "auto"), ": trials are compared; name the precision of all")
     except SettingsError as error:
         raise SettingsError(f"{table}: {what}: ", *error.parts) from error
     return settings
@@ -277,7 +281,7 @@ def _check_files(table: Path, place: str, data: DataSettings) -> None:
 
 def _known_by(settings: RunSettings) -> str:
     """The same for all seeds of a training: its model, and a number of what differs from the defaults."""
-    default = RunSettings(ModelSettings(settings.model.name), DataSettings())
+    default = RunSettings(ModelSettings(settings.model.name), DataSettings(), precision="32")
     common = fixed_on_resume(default)
     own = fixed_on_resume(replace(settings, seed=default.seed))
     differ = {name: value for name, value in own.items() if value != common.get(name)}

@@ -40,6 +40,7 @@ from msrnn.training.callbacks import (
 )
 from msrnn.training.losses import Loss
 from msrnn.training.module import MONITOR, Training
+from msrnn.training.precision import choose_precision
 from msrnn.training.processes import Processes, environment, find_processes
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
@@ -129,19 +130,15 @@ def _train(
     training = data.training(length.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
     _check_own(own_loss, training[0], validation[0], settings)
-    if settings.model.memory == "auto":
-        memory = (
-            directory.settings().model.memory
-            if resume
-            else _memory(settings, training[0].shape, device, processes.total)
-        )
-        settings = replace(settings, model=replace(settings.model, memory=memory))
+    settings = _chosen(settings, directory.settings() if resume else None, training[0].shape, device, processes.total)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         frame_shape = training[0].shape[1:]
         module = Training(settings, length, data.field, frame_shape, data.fingerprint, training.title, own_loss)
     if init_from is not None:
         RunDirectory(init_from).load_into(module.model)
+    if settings.precision == "64":
+        module.double()  # before Lightning does: it restores checkpoints first
     set_memory_format(module.model, device)
     if settings.compile:
         # CUDA graphs: the backward pass, in a thread of its own, cannot search for convolutions while it is recorded
@@ -234,6 +231,26 @@ def _fit(
         sys.stderr.write(
             f"{int(module.skipped)} of {trainer.max_steps} steps were skipped: loss or gradient not finite\n"
         )
+
+
+def _chosen(
+    settings: RunSettings, before: RunSettings | None, sequence: torch.Size, device: torch.device, processes: int
+) -> RunSettings:
+    """Put what precision and memory come to in the place of auto: in a resumed run, what they were `before`."""
+    model = settings.model
+    if settings.precision == "auto":
+        _, channels, height, width = sequence
+        batch = settings.batch_size // (settings.accumulate * processes)
+        precision = (
+            before.precision
+            if before
+            else choose_precision(replace(model, memory="keep"), (channels, height, width), batch, device, processes)
+        )
+        settings = replace(settings, precision=precision)
+    if model.memory == "auto":
+        memory = before.model.memory if before else _memory(settings, sequence, device, processes)
+        settings = replace(settings, model=replace(model, memory=memory))
+    return settings
 
 
 def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, processes: int) -> Memory:
