@@ -304,6 +304,8 @@ class RunSettings:
     """Course of the learning rate over the whole training."""
     warmup: float = 0.0
     """Share of the training in which the learning rate rises from 0."""
+    curriculum: float = 0.0
+    """Share of the training in which the number of frames that are predicted grows from one to the horizon."""
     clip: float = 10.0
     """Largest gradient norm, times the numbers in a frame for losses that are sums over pixels: far above ordinary
     ones."""
@@ -339,6 +341,7 @@ class RunSettings:
             *(Setting("accumulate", self.accumulate), " must divide ", Setting("batch_size", self.batch_size)),
         )
         _require(0 <= self.warmup < 1, Setting("warmup", self.warmup), " must be at least 0 and less than 1")
+        _require(0 <= self.curriculum <= 1, Setting("curriculum", self.curriculum), " must be between 0 and 1")
         patience = Setting("patience", self.patience)
         _require(self.patience is None or self.patience >= 1, patience, " must be at least 1")
         for name in ("devices", "nodes"):

@@ -18,9 +18,10 @@ from helpers.models import gradient, head_bias
 from msrnn.data import open_data
 from msrnn.data.loading import Process, TrainingBatches, training_loader
 from msrnn.errors import SettingsError, StoppedError
+from msrnn.nn.forecaster import Forecaster
 from msrnn.runs.directory import RunDirectory
 from msrnn.settings import DataSettings, DigitsSettings, ModelSettings, RunSettings, TrainingLength
-from msrnn.training.module import Training, learning_rate_factor
+from msrnn.training.module import Training, learning_rate_factor, training_horizon
 from msrnn.training.train import train
 
 STEPS = 6
@@ -441,6 +442,7 @@ def test_fine_tuning_starts_from_the_weights(finished: RunDirectory, tmp_path: P
         {"loss": "gdl", "schedule": "cosine", "warmup": 0.3},
         {"loss": "balanced", "precision": "bf16"},
         {"loss": "mse", "precision": "64"},
+        {"curriculum": 1, "model": {"patch": 4}},
         {"horizon": 1, "context": 1, "digits": {"size": (13, 17)}},
     ],
 )
@@ -487,6 +489,23 @@ def test_learning_rate() -> None:
     np.testing.assert_allclose([learning_rate_factor(cosine, p) for p in (0, 0.5, 1)], [1, 0.5, 0], atol=1e-12)
 
 
+def test_a_curriculum_lengthens_the_horizon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = small(horizon=4, curriculum=0.5, epochs=4)
+    assert [training_horizon(settings, p) for p in (0, 0.1, 0.125, 0.3, 0.49, 0.5, 1)] == [1, 1, 2, 3, 4, 4, 4]
+    assert training_horizon(small(horizon=4), 0) == 4
+    forward, seen = Forecaster.forward, []
+
+    def watched(self: Forecaster, frames: Tensor, *arguments: Any, **options: Any) -> tuple[Tensor, Tensor]:
+        seen.append(frames.shape[1] - settings.context)
+        return forward(self, frames, *arguments, **options)
+
+    monkeypatch.setattr(Forecaster, "forward", watched)
+    train(settings, tmp_path / "run")
+    assert seen == [training_horizon(settings, step / 12) for step in range(12)]
+    assert seen[0] == 1
+    assert seen[-1] == 4
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -495,6 +514,7 @@ def test_learning_rate() -> None:
         ({"epochs": 0}, "epochs=0 must be positive"),
         ({"accumulate": 3}, "accumulate=3 must divide batch_size=4"),
         ({"warmup": 1}, "warmup=1"),
+        ({"curriculum": 1.5}, "curriculum=1.5 must be between 0 and 1"),
         ({"digits": {"test_file": "x.npy"}, "context": 15, "horizon": 10}, "exceed the 20 frames"),
     ],
 )

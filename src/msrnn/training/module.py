@@ -57,6 +57,13 @@ def learning_rate_factor(settings: RunSettings, progress: float) -> float:
     return falling[settings.schedule]
 
 
+def training_horizon(settings: RunSettings, progress: float) -> int:
+    """Return the number of frames that are predicted at this point of the training (0 to 1)."""
+    if progress >= settings.curriculum:
+        return settings.horizon
+    return 1 + int(progress / settings.curriculum * settings.horizon)
+
+
 class Training(LightningModule):
     """Trains a model as `settings` say: the paper's loss, Adam, scheduled sampling as a function of progress.
 
@@ -116,9 +123,10 @@ class Training(LightningModule):
     def training_step(self, batch: Batch, batch_number: int) -> Tensor:
         """Compute the loss of a part of a batch."""
         samples, values = batch
-        frames, valid = self.field.to_network(values.to(self.dtype))
         settings = self.settings
-        probabilities = self.schedule(self.progress, settings.context, settings.length)
+        values = values[:, : settings.context + training_horizon(settings, self.progress)]
+        frames, valid = self.field.to_network(values.to(self.dtype))
+        probabilities = self.schedule(self.progress, settings.context, frames.shape[1])
         mask = draw_mask(probabilities, settings.seed, self.global_step, samples.tolist()).to(frames.device)
         predictions, auxiliary = self.model(frames, context=settings.context, truth_mask=mask)
         truth, weights = frames[:, 1:], pixel_weights(valid[:, 1:])
