@@ -8,6 +8,7 @@ import xarray as xr
 
 from helpers import formats
 from msrnn.data.archive import Archive, open_archive
+from msrnn.data.lazy import Stream
 from msrnn.data.statistics import STATISTICS, FrameStatistics
 from msrnn.data.write import convert, save_sequences
 from msrnn.errors import SettingsError
@@ -144,7 +145,7 @@ def test_a_grid_mapping_is_kept(tmp_path: Path) -> None:
     data["rain"].attrs["grid_mapping"] = "crs"
     data.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     (sequence,) = open_archive(tmp_path / "rain.nc").sequences
-    save_sequences(tmp_path / "forecast.nc", [sequence])
+    save_sequences(tmp_path / "forecast.nc", [Stream(sequence, iter(sequence.values))])
     with xr.open_dataset(tmp_path / "forecast.nc", decode_coords=False) as forecast:
         assert forecast["rain_rate"].attrs["grid_mapping"] == "crs"
         assert forecast["crs"].attrs == {"proj4": "+proj=stere"}
@@ -166,12 +167,12 @@ def test_forecasts_in_files(tmp_path: Path, suffix: str) -> None:
     sequence = formats.dataset(RAIN[:4], "mm/h")["rain"].expand_dims("channel", axis=1)
     path = tmp_path / f"forecast{suffix}"
     for _ in range(2):  # the second replaces the first
-        save_sequences(path, [sequence])
+        save_sequences(path, [Stream(sequence, iter(sequence.values))])
     (again,) = open_archive(path).sequences
     np.testing.assert_array_equal(again.values, sequence.values)
     coords = sequence.coords.to_dataset().drop_vars("crs").coords.merge(again.coords.to_dataset()[["crs"]])
     assert again.coords.to_dataset().equals(coords)
-    save_sequences(tmp_path / f"two{suffix}", [sequence, sequence + 1])
+    save_sequences(tmp_path / f"two{suffix}", [Stream(sequence, iter(sequence.values + add)) for add in (0, 1)])
     two = open_archive(tmp_path / f"two{suffix}").sequences
     np.testing.assert_allclose(two[1].values, sequence.values + 1)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

@@ -97,8 +97,10 @@ class Cost:
             self.input_bytes = frames.nbytes
             """Bytes of the frames of one batch."""
             self._frame_bytes = frames[:, 0, : model.out_channels].nbytes
-            held = (workload.steps + workload.horizon) * self._frame_bytes  # all outputs, and those that are asked for
-            self.forecast_peak = max(held, workload.steps * self._frame_bytes + self._forecast_peak(model, frames))
+            self.step_peak = self._step_peak(model, frames)
+            """Most bytes alive at once while forecasting frame by frame: one step, its state and its output."""
+            forecast = workload.horizon * self._frame_bytes
+            self.forecast_peak = max(2 * forecast, forecast + self.step_peak)
             """Most bytes alive at once while forecasting, the forecast included."""
         self.parts = self._parts(model)
 
@@ -180,7 +182,7 @@ class Cost:
                 self._traces[key] = follow(model, _frames(model, self.workload, steps + 1), 1, self.workload.precision)
         return self._traces[key]
 
-    def _forecast_peak(self, model: Forecaster, frames: Tensor) -> int:
+    def _step_peak(self, model: Forecaster, frames: Tensor) -> int:
         """Most bytes alive in one step in the middle of a forecast, with its state and output."""
         meter = Meter()
         with meter, torch.no_grad(), autocast(self.workload.precision, frames.device.type):

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,19 @@ from msrnn.errors import SKIP_BAD, DataError
 from msrnn.units import Units
 
 CACHED_BYTES, CACHED_FILES = 256 << 20, 64
+
+
+class Stream(NamedTuple):
+    """A sequence whose frames are made one after the other, when they are asked for, once."""
+
+    like: xr.DataArray
+    """Coordinates and attributes, (time, channel, y, x); its values are not read."""
+    frames: Iterable[np.ndarray]
+    """(channel, y, x), in order of time."""
+
+    def whole(self) -> xr.DataArray:
+        """Make all frames."""
+        return self.like.copy(data=np.stack(list(self.frames)))
 
 
 class Part(NamedTuple):

@@ -5,11 +5,12 @@ import math
 import shutil
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5netcdf
 import numpy as np
 import xarray as xr
 import zarr
@@ -19,6 +20,7 @@ import msrnn
 from msrnn.atomic import written
 from msrnn.data.archive import BLOCK_BYTES, Archive
 from msrnn.data.grid import resized_coords
+from msrnn.data.lazy import Stream
 from msrnn.data.readers.base import AXES
 from msrnn.data.statistics import STATISTICS, FrameStatistics
 from msrnn.errors import DataError, Setting, SettingsError
@@ -34,27 +36,57 @@ NAMES = {
     "1": ("frames", None),
 }
 """Units to the variable's name and its CF standard name."""
+ABOUT = {"Conventions": "CF-1.11", "source": f"msrnn {msrnn.__version__}"}
+"""Attributes of files and stores."""
 PROGRESS = "msrnn-progress.json"
 BETWEEN = 1000
 """Numbers that are left out between the frames of two sequences that become one."""
 
 
-def save_sequences(path: Path, sequences: Sequence[xr.DataArray]) -> None:
+def save_sequences(path: Path, sequences: Sequence[Stream]) -> None:
     """Write forecasts as NetCDF, or, where `path` ends in .zarr, as a Zarr store; several get an axis `sequence`.
 
-    It is there whole, or not at all.
+    Each frame is written when it is made. Of several sequences, coordinates are those of the first: their frames have
+    other numbers, but the same leads. The file is there whole, or not at all.
     """
-    joined = sequences[0]
-    if len(sequences) > 1:  # their frames have other numbers, but the same leads
-        joined = xr.concat(sequences, "sequence", join="override", coords="minimal", compat="override")
-    data = _described(joined)
+    like = sequences[0].like
+    axes, shape = (AXES, like.shape) if len(sequences) == 1 else (("sequence", *AXES), (len(sequences), *like.shape))
+    chunks = (*[1] * (len(shape) - 3), shape[-3], *(min(edge, CHUNK_EDGE) for edge in shape[-2:]))
+    name, attrs = _variable(like.attrs, like.coords)
+    coords = xr.Dataset(coords=like.coords, attrs=ABOUT)
     if path.suffix == ".zarr":
-        _to_zarr(data, _partial(path))
-        _put(_partial(path), path)
+        partial = _partial(path)
+        _to_zarr(coords, partial)
+        group = zarr.open_group(partial, mode="r+")
+        variable = group.create_array(
+            name,
+            shape=shape,
+            chunks=chunks,
+            dtype="float32",
+            fill_value=np.nan,
+            dimension_names=axes,
+            attributes=attrs,
+        )
+        _fill(variable, sequences)
+        _put(partial, path)
         return
     with written(path) as partial:
-        compressed = {name: {"zlib": True, "complevel": 4} for name in data.data_vars}
-        data.to_netcdf(partial, engine="h5netcdf", encoding=compressed)
+        coords.to_netcdf(partial, engine="h5netcdf")
+        with h5netcdf.File(partial, "a") as file:
+            file.attrs.pop("coordinates", None)
+            for axis, length in zip(axes, shape, strict=True):
+                if axis not in file.dimensions:
+                    file.dimensions[axis] = length
+            variable = file.create_variable(name, axes, "float32", chunks=chunks, fillvalue=np.nan, compression="gzip")
+            variable.attrs.update(attrs)
+            _fill(variable, sequences)
+
+
+def _fill(variable: Any, sequences: Sequence[Stream]) -> None:
+    """Write frames into a variable, (time, channel, y, x) or with an axis of sequences before."""
+    for number, sequence in enumerate(sequences):
+        for lead, frame in enumerate(sequence.frames):
+            variable[(lead,) if len(sequences) == 1 else (number, lead)] = frame
 
 
 def convert(archive: Archive, path: Path, size: tuple[int, int] | None = None) -> None:
@@ -136,16 +168,14 @@ def _fingerprint(archive: Archive) -> int:
 def _create(path: Path, like: xr.DataArray, times: np.ndarray, size: tuple[int, int], block: int) -> None:
     """Create an empty store: coordinates and attributes are there, all frames are missing."""
     coords = {"time": ("time", times)} | resized_coords(like, size)
-    described = _described(xr.DataArray(np.empty((0, 0, 0, 0), np.float32), dims=AXES, attrs=like.attrs))
-    _to_zarr(xr.Dataset(coords=coords, attrs=described.attrs), path)
+    _to_zarr(xr.Dataset(coords=coords, attrs=ABOUT), path)
     shape = (len(times), like.sizes["channel"], *size)
     chunks = tuple(
         min(edge, least) for edge, least in zip(shape, (CHUNK_TIME, shape[1], CHUNK_EDGE, CHUNK_EDGE), strict=True)
     )
     largest = (block, *shape[1:])
     group = zarr.open_group(path, mode="r+")
-    name = NAMES[like.attrs["units"]][0]
-    others = " ".join(str(coord) for coord in coords if coord not in AXES)
+    name, attrs = _variable(like.attrs, coords)
     group.create_array(
         name,
         shape=shape,
@@ -156,7 +186,7 @@ def _create(path: Path, like: xr.DataArray, times: np.ndarray, size: tuple[int, 
         dtype="float32",
         fill_value=np.nan,
         dimension_names=AXES,
-        attributes=described[name].attrs | ({"coordinates": others} if others else {}),
+        attributes=attrs,
     )
     for statistic in STATISTICS:
         group.create_array(
@@ -173,13 +203,12 @@ def _done(partial: Path, this: dict[str, Any]) -> int:
         return 0
 
 
-def _described(sequence: xr.DataArray) -> xr.Dataset:
-    """Make a data set of a sequence, with the names of the CF conventions."""
-    name, standard_name = NAMES[sequence.attrs["units"]]
-    attrs = {} if standard_name is None else {"standard_name": standard_name}
-    data = sequence.assign_attrs(attrs).to_dataset(name=name)
-    data.attrs = {"Conventions": "CF-1.11", "source": f"msrnn {msrnn.__version__}"}
-    return data
+def _variable(attrs: Mapping[str, Any], coords: Iterable[Hashable]) -> tuple[str, dict[str, Any]]:
+    """Return the name and attributes that the CF conventions want for a sequence's variable."""
+    name, standard_name = NAMES[attrs["units"]]
+    others = " ".join(str(coord) for coord in coords if coord not in (*AXES, attrs.get("grid_mapping")))
+    optional = {"standard_name": standard_name, "coordinates": others}
+    return name, dict(attrs) | {key: value for key, value in optional.items() if value}
 
 
 def _to_zarr(data: xr.Dataset, path: Path) -> None:

@@ -1,6 +1,6 @@
 """The forecaster: embed -> pyramid -> head, from frames to frames, rolled out over time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -156,12 +156,27 @@ class Forecaster(nn.Module):
         Raises:
             ValueError: shapes or `horizon` do not fit.
         """
+        return torch.stack(list(self.leads(frames, horizon)), dim=1)
+
+    def leads(self, frames: Tensor, horizon: int) -> Iterator[Tensor]:
+        """Predict the next `horizon` frames one by one, so that memory does not grow with the horizon.
+
+        Gradients are followed as far as the caller allows: use it under `torch.no_grad()`.
+
+        Args:
+            frames: (batch, T, in_channels, y, x), the context.
+            horizon: number of frames to predict.
+
+        Returns:
+            An iterator over frames (batch, out_channels, y, x).
+
+        Raises:
+            ValueError: shapes or `horizon` do not fit.
+        """
         self._check(frames, "frames", "(batch, time, channel, y, x)")
-        context = frames.shape[1]
         if not isinstance(horizon, int) or horizon < 1:
             raise ValueError(f"horizon must be a whole number of at least 1, got horizon {horizon!r}")
-        predictions, _ = self._roll_out(frames, context, context + horizon - 1)
-        return torch.stack(predictions[context - 1 :], dim=1)
+        return self._leads(frames, horizon)
 
     def step(self, frame: Tensor, state: PyramidState | None = None) -> tuple[Tensor, PyramidState]:
         """Predict the next frame from one frame and the state.
@@ -189,6 +204,22 @@ class Forecaster(nn.Module):
         next_frame, state, _ = self._advance(frame, state)
         return next_frame, state
 
+    def _leads(self, frames: Tensor, horizon: int) -> Iterator[Tensor]:
+        self._begin(frames)
+        state = None
+        for t in range(frames.shape[1]):
+            own, state, _ = self._advance(frames[:, t], state)
+        yield own
+        held = frames[:, -1, self.out_channels :]
+        for _ in range(horizon - 1):
+            own, state, _ = self._advance(torch.cat((own, held), dim=1), state)
+            yield own
+
+    def _begin(self, frames: Tensor) -> None:
+        """Allow outputs of earlier roll-outs to be overwritten by CUDA graphs."""
+        if self._compiled and frames.is_cuda:
+            torch.compiler.cudagraph_mark_step_begin()
+
     def _roll_out(
         self, frames: Tensor, context: int, steps: int, truth_mask: Tensor | None = None
     ) -> tuple[list[Tensor], list[Tensor]]:
@@ -212,9 +243,7 @@ class Forecaster(nn.Module):
             own, state, auxiliary = self._advance(frame, state)
             return (own, held, state), (own, auxiliary)
 
-        if self._compiled and frames.is_cuda:
-            # with CUDA graphs: outputs of earlier roll-outs may be overwritten
-            torch.compiler.cudagraph_mark_step_begin()
+        self._begin(frames)
         start: Carry = (None, None, None)
         results = recompute.scan(body, start, steps, self.memory)
         return [own for own, _ in results], [auxiliary for _, auxiliary in results]

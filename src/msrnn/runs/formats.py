@@ -11,6 +11,7 @@ import xarray as xr
 from msrnn.atomic import written
 from msrnn.data.archive import Archive
 from msrnn.data.field import Field
+from msrnn.data.lazy import Stream
 from msrnn.data.readers.arrays import load_array
 from msrnn.data.write import save_sequences
 from msrnn.plots import animate, plot_frames, save_figure
@@ -29,8 +30,8 @@ class Forecasts(NamedTuple):
     """The files."""
     given: list[xr.DataArray]
     """The context of each sequence, (time, channel, y, x)."""
-    forecasts: list[xr.DataArray]
-    """The forecast of each, in the units of its context."""
+    forecasts: list[Stream]
+    """The forecast of each, in the units of its context; its frames are made when they are asked for, once."""
 
 
 def write_sequences(path: Path, forecasts: Forecasts) -> None:
@@ -72,11 +73,11 @@ def _shown(forecasts: Forecasts) -> list[np.ndarray]:
     """Put context and forecast of the first sequences behind one another, (time, y, x), as they are shown."""
     field, both = forecasts.field, []
     for context, forecast in zip(forecasts.given[:SHOWN], forecasts.forecasts, strict=False):
-        size = (forecast.sizes["y"], forecast.sizes["x"])
+        size = (forecast.like.sizes["y"], forecast.like.sizes["x"])
         frames = torch.cat(
             [
                 field.of_values(torch.from_numpy(one.values), Units.from_attrs(one.attrs), size)
-                for one in (context, forecast)
+                for one in (context, forecast.whole())
             ]
         )
         missing = frames.isnan()
@@ -85,9 +86,9 @@ def _shown(forecasts: Forecasts) -> list[np.ndarray]:
     return both
 
 
-def _as_array(archive: Archive, forecasts: list[xr.DataArray]) -> np.ndarray:
+def _as_array(archive: Archive, forecasts: list[Stream]) -> np.ndarray:
     """Stack forecasts with the axes and type of the input, if that is an array; else (time, channel, y, x)."""
-    values = np.stack([forecast.values for forecast in forecasts])
+    values = np.stack([forecast.whole().values for forecast in forecasts])
     paths = {source.path(0) for source in archive.sources}
     if archive.reader != "array" or len(paths) > 1:
         return values if len(values) > 1 else values[0]

@@ -1,16 +1,16 @@
 """Files with the last frames in, a file with the forecast out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from msrnn.data.archive import Archive, find_files, open_archive
 from msrnn.data.field import Field
+from msrnn.data.lazy import Stream
 from msrnn.data.readers import READERS, recognise
 from msrnn.errors import Setting, SettingsError
 from msrnn.runs.formats import FORMATS, Forecasts
@@ -85,7 +85,7 @@ def predict_files(
     wanted = predictor.settings.context if context is None else context
     given = [_last(archive, number, wanted) for number in range(len(archive.sequences))]
     with _named(Setting("input", files[0])):
-        forecasts = [predictor.predict(one, horizon) for one in _progress(given)]
+        forecasts = [predictor.stream(one, horizon) for one in given]
     try:
         FORMATS[output.suffix](output, Forecasts(predictor.field, archive, given, forecasts))
     except OSError as error:
@@ -112,12 +112,8 @@ def _last(archive: Archive, number: int, wanted: int) -> xr.DataArray:
     return sequence[-wanted:]
 
 
-def _progress(given: list[xr.DataArray]) -> Iterable[xr.DataArray]:
-    return tqdm(given, desc="forecasting", unit="sequence", disable=None, delay=2, leave=False)
-
-
-def _line(output: Path, archive: Archive, given: list[xr.DataArray], forecasts: list[xr.DataArray]) -> str:
-    first, forecast = given[0], forecasts[0]
+def _line(output: Path, archive: Archive, given: list[xr.DataArray], forecasts: list[Stream]) -> str:
+    first, forecast = given[0], forecasts[0].like
     frames = f"{len(forecast)} frames of {forecast.sizes['y']} x {forecast.sizes['x']}"
     sequences = f" for each of {len(forecasts)} sequences" if len(forecasts) > 1 else ""
     until = f" until {np.datetime_as_string(first['time'].values[-1], 'm')}" if archive.timed else ""

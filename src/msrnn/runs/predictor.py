@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import overload
 
@@ -15,6 +16,7 @@ from msrnn.data import Field
 from msrnn.data.archive import step_between
 from msrnn.data.field import MINUTE_NS
 from msrnn.data.grid import resized_coords
+from msrnn.data.lazy import Stream
 from msrnn.data.readers.arrays import LAYOUTS, as_sequences, largest_value
 from msrnn.data.readers.base import AXES
 from msrnn.device import find_device, set_memory_format
@@ -71,16 +73,20 @@ class Predictor:
         """
         horizon = self.settings.horizon if horizon is None else horizon
         if isinstance(frames, xr.DataArray):
-            return self._predict_sequence(frames, horizon)
+            if frames.ndim == 3:
+                return self.stream(frames.expand_dims("channel", axis=1), horizon).whole().isel(channel=0, drop=True)
+            return self.stream(frames, horizon).whole()
         if not isinstance(frames, np.ndarray):
             raise ValueError(f"frames must be a numpy.ndarray or an xarray.DataArray, got {type(frames).__name__}")
         largest = self._largest(frames)
         sequences = (frames.reshape(as_sequences(frames.shape)) / largest).astype(np.float32)
         self._check(sequences, f"; shape {frames.shape} is read as {LAYOUTS[frames.ndim]}")
         size, units = self.settings.data.frame_size, self.field.units
-        forecast = np.concatenate(
+        forecast = np.stack(
             [
-                self._forecast(self.field.of_values(torch.from_numpy(one[None]), units, size), horizon).numpy()
+                torch.stack(
+                    list(self._leads(self.field.of_values(torch.from_numpy(one), units, size), horizon))
+                ).numpy()
                 for one in tqdm(sequences, desc="forecasting", unit="sequence", disable=None, delay=2, leave=False)
             ]
         )
@@ -89,11 +95,23 @@ class Predictor:
         lead = forecast.shape[:2] if frames.ndim == 5 else forecast.shape[1:2]
         return forecast.reshape(*lead, *frames.shape[len(lead) : -2], *forecast.shape[-2:]).astype(frames.dtype)
 
-    def _predict_sequence(self, sequence: xr.DataArray, horizon: int) -> xr.DataArray:
-        flat = sequence.ndim == 3
-        full = sequence.expand_dims("channel", axis=1) if flat else sequence
+    def stream(self, frames: xr.DataArray, horizon: int | None = None) -> Stream:
+        """Predict the next frames one by one, as they are asked for, so that memory does not grow with the horizon.
+
+        Args:
+            frames: the context (time, channel, y, x), as for `predict`.
+            horizon: how many frames to predict; by default as many as in training.
+
+        Returns:
+            What `predict` would return: coordinates and attributes in `like`, and an iterator over frames (channel, y,
+            x).
+
+        Raises:
+            ValueError: shape, type, units, time step, grid or values do not fit.
+        """
+        full, horizon = frames, self.settings.horizon if horizon is None else horizon
         if full.dims != AXES:
-            raise ValueError(f"frames must be {', '.join(AXES)}, got {', '.join(map(str, sequence.dims))}")
+            raise ValueError(f"frames must be {', '.join(AXES)}, got {', '.join(map(str, frames.dims))}")
         if "units" not in full.attrs:
             raise ValueError(f"frames need the attribute units, e.g. frames.attrs['units'] = {self.field.units.name!r}")
         timed = "time" in full.coords and full["time"].dtype.kind == "M"
@@ -107,26 +125,37 @@ class Predictor:
         size = self.settings.data.frame_size
         self.field.check("frames", Field.of_sequence(full, step / MINUTE_NS if timed else None, size))
         units = Units.from_attrs(full.attrs)
-        values = self.field.of_values(torch.from_numpy(full.values.astype(np.float32)), units, size)[None]
-        self._check(values.numpy(), "")
-        forecast = self._forecast(values, horizon)[0]
-        result = _after(full, self.field.to_values(forecast, units).numpy(), step, timed)
-        return result.isel(channel=0, drop=True) if flat else result
+        values = self.field.of_values(torch.from_numpy(full.values.astype(np.float32)), units, size)
+        self._check(values[None].numpy(), "")
+        leads = self._leads(values, horizon)
+        shape = (horizon, self.model.out_channels, *values.shape[-2:])
+        like = _after(full, np.broadcast_to(np.float32(np.nan), shape), step, timed)
+        return Stream(like, (self.field.to_values(lead, units).numpy() for lead in leads))
 
-    def _forecast(self, values: Tensor, horizon: int) -> Tensor:
-        """Forecast values (sequence, time, channel, y, x), in the units of the field."""
+    def _leads(self, values: Tensor, horizon: int) -> Iterator[Tensor]:
+        """Forecast from values (time, channel, y, x); an iterator over (channel, y, x), in the units of the field."""
         weight = next(self.model.parameters())
         frames, valid = self.field.to_network(values)
         if not bool(valid.any()):
             raise ValueError("all values are missing: there is nothing to forecast from")
-        missing = (~valid).flatten(2).all(dim=-1).any(dim=0).nonzero().flatten() + 1
+        missing = (~valid).flatten(1).all(dim=-1).nonzero().flatten() + 1
         if len(missing):
             raise ValueError(
-                f"frame {int(missing[-1])} of {values.shape[1]} is missing as a whole, which in training none is: give "
+                f"frame {int(missing[-1])} of {len(values)} is missing as a whole, which in training none is: give "
                 "frames without a gap"
             )
-        forecast = self.field.from_network(self.model.forecast(frames.to(weight), horizon).cpu().float())
-        return forecast.masked_fill(~valid.any(dim=1, keepdim=True), torch.nan)
+        leads = self.model.leads(frames[None].to(weight), horizon)
+        never = ~valid.any(dim=0)
+        return (self.field.from_network(lead).masked_fill(never, torch.nan) for lead in self._computed(leads))
+
+    def _computed(self, leads: Iterator[Tensor]) -> Iterator[Tensor]:
+        """Compute the frames of one sequence, without gradients."""
+        while True:
+            with torch.no_grad():
+                lead = next(leads, None)
+            if lead is None:
+                return
+            yield lead[0].cpu().float()
 
     def _largest(self, frames: np.ndarray) -> int:
         """Return what frames are divided by.

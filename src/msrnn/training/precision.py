@@ -1,11 +1,10 @@
 """Choice of the precision in which a model trains faster: float32, or mixed with bfloat16."""
 
 import statistics
-import sys
 import time
+from collections.abc import Sequence
 
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 
 from msrnn.analysis.cost import autocast
 from msrnn.device import has_fast_bfloat16, set_memory_format
@@ -22,9 +21,9 @@ WORTHWHILE = 1.2
 
 
 def choose_precision(
-    model: ModelSettings, frame: tuple[int, int, int], batch: int, device: torch.device, processes: int = 1
-) -> Precision:
-    """Return "bf16" if a model trains faster with it on a device, else "32"; say so in a line on standard error.
+    model: ModelSettings, frame: Sequence[int], batch: int, device: torch.device, processes: int = 1
+) -> tuple[Precision, str]:
+    """Return "bf16" if a model trains faster with it on a device, else "32", and a line that says why.
 
     A few training steps on small frames are timed where the device has fast bfloat16. Several processes must agree:
     they take bfloat16 where the device has it, and time nothing.
@@ -40,19 +39,15 @@ def choose_precision(
         SettingsError: the model cannot be built.
     """
     if not has_fast_bfloat16(device):
-        return "32"
+        return "32", f"precision auto: 32; {device} has no fast bfloat16"
     if processes > 1:
-        chosen: Precision = "bf16"
-        said = f"{device} computes it fast"
-    else:
-        ratio = _times_as_fast(model, frame, batch, device)
-        chosen = "bf16" if ratio >= WORTHWHILE else "32"
-        said = f"bf16 is {ratio:.2g} times as fast as 32 here"
-    rank_zero_only(sys.stderr.write)(f"precision auto: {chosen}; {said}\n")
-    return chosen
+        return "bf16", f"precision auto: bf16; {device} has fast bfloat16"
+    ratio = _times_as_fast(model, frame, batch, device)
+    chosen: Precision = "bf16" if ratio >= WORTHWHILE else "32"
+    return chosen, f"precision auto: {chosen}; bf16 is {ratio:.2g} times as fast as 32 here"
 
 
-def _times_as_fast(model: ModelSettings, frame: tuple[int, int, int], batch: int, device: torch.device) -> float:
+def _times_as_fast(model: ModelSettings, frame: Sequence[int], batch: int, device: torch.device) -> float:
     """Divide the time of a training step in float32 by that with bfloat16, a median of ratios."""
     channels, *size = frame
     with torch.random.fork_rng():

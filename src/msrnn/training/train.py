@@ -27,7 +27,7 @@ from msrnn.data.own import check_length
 from msrnn.device import find_device, free_memory, set_memory_format
 from msrnn.errors import AbandonedError, DiskFullError, Setting, SettingsError
 from msrnn.runs.directory import NEW_OUT, RunDirectory
-from msrnn.settings import OWN, Memory, RunSettings, TrainingLength, merged, settings_from
+from msrnn.settings import OWN, RunSettings, TrainingLength, merged, settings_from
 from msrnn.tables import format_bytes
 from msrnn.training.callbacks import (
     AtomicCheckpoints,
@@ -130,7 +130,8 @@ def _train(
     training = data.training(length.steps * settings.batch_size)
     validation = data.held_out("validation", on_crops=True)
     _check_own(own_loss, training[0], validation[0], settings)
-    settings = _chosen(settings, directory.settings() if resume else None, training[0].shape, device, processes.total)
+    before = directory.settings() if resume else None
+    settings, choices = _chosen(settings, before, training[0].shape, device, processes.total)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         frame_shape = training[0].shape[1:]
@@ -158,7 +159,7 @@ def _train(
             stack.enter_context(directory.being_trained())
             if resume:
                 directory.tidy(first_step)
-            for note in data.notes:
+            for note in (*choices, *data.notes):
                 sys.stderr.write(f"{note}\n")
             if resume and not first_step:
                 sys.stderr.write(f"{directory.path} has no checkpoint: it begins again\n")
@@ -233,42 +234,46 @@ def _fit(
         )
 
 
-def _chosen(
-    settings: RunSettings, before: RunSettings | None, sequence: torch.Size, device: torch.device, processes: int
-) -> RunSettings:
-    """Put what precision and memory come to in the place of auto: in a resumed run, what they were `before`."""
-    model = settings.model
+def _as_before(settings: RunSettings, before: RunSettings) -> RunSettings:
+    """Put what a run began with in the place of auto."""
     if settings.precision == "auto":
-        _, channels, height, width = sequence
-        batch = settings.batch_size // (settings.accumulate * processes)
-        precision = (
-            before.precision
-            if before
-            else choose_precision(replace(model, memory="keep"), (channels, height, width), batch, device, processes)
-        )
-        settings = replace(settings, precision=precision)
-    if model.memory == "auto":
-        memory = before.model.memory if before else _memory(settings, sequence, device, processes)
-        settings = replace(settings, model=replace(model, memory=memory))
+        settings = replace(settings, precision=before.precision)
+    if settings.model.memory == "auto":
+        settings = replace(settings, model=replace(settings.model, memory=before.model.memory))
     return settings
 
 
-def _memory(settings: RunSettings, sequence: torch.Size, device: torch.device, processes: int) -> Memory:
-    """Find the fastest memory mode that fits the device; sequences are (time, channel, y, x).
+def _chosen(
+    settings: RunSettings, before: RunSettings | None, sequence: torch.Size, device: torch.device, processes: int
+) -> tuple[RunSettings, list[str]]:
+    """Put what suits the device, or what a resumed run began with, in the place of auto.
+
+    Returns the settings, and lines that say what was chosen; sequences are (time, channel, y, x).
 
     Raises:
-        SettingsError: none fits; the message says what would.
+        SettingsError: no memory mode fits; the message says what would.
     """
-    cost = cost_of(settings.model, sequence[1], workload_of(settings, sequence, processes))
-    available = free_memory(device)
-    mode = fastest_that_fits(cost, available)
-    if mode is None:
-        assert available is not None
-        ways = [part for way in ways_to_fit(cost, available, settings.accumulate) for part in (" ", *way)]
-        raise SettingsError(Setting("model.memory", "auto"), ": nothing fits.", *ways)
-    has = "an unknown amount of memory" if available is None else f"{format_bytes(available)} for it"
-    sys.stderr.write(f"memory auto: {mode}, about {format_bytes(cost.training_bytes(mode))}; {device} has {has}\n")
-    return mode
+    if before is not None:
+        settings = _as_before(settings, before)
+    said = []
+    if settings.precision == "auto":
+        batch = settings.batch_size // (settings.accumulate * processes)
+        kept = replace(settings.model, memory="keep")
+        precision, line = choose_precision(kept, sequence[1:], batch, device, processes)
+        said.append(line)
+        settings = replace(settings, precision=precision)
+    if settings.model.memory == "auto":
+        cost = cost_of(settings.model, sequence[1], workload_of(settings, sequence, processes))
+        available = free_memory(device)
+        memory = fastest_that_fits(cost, available)
+        if memory is None:
+            assert available is not None
+            ways = [part for way in ways_to_fit(cost, available, settings.accumulate) for part in (" ", *way)]
+            raise SettingsError(Setting("model.memory", "auto"), ": nothing fits.", *ways)
+        has = "an unknown amount of memory" if available is None else f"{format_bytes(available)} for it"
+        said.append(f"memory auto: {memory}, about {format_bytes(cost.training_bytes(memory))}; {device} has {has}")
+        settings = replace(settings, model=replace(settings.model, memory=memory))
+    return settings, said
 
 
 def _resumed_step(directory: RunDirectory, settings: RunSettings, data: Data) -> int:
