@@ -14,7 +14,8 @@ from datetime import date
 import torch
 
 import msrnn
-from msrnn.analysis.cost import Cost, Workload, autocast
+from msrnn.analysis.cost import Cost, Workload
+from msrnn.device import autocast
 
 
 def main() -> None:

@@ -30,7 +30,8 @@ from transcription import transcribe
 
 import msrnn
 from msrnn.analysis.benchmark import machine
-from msrnn.analysis.cost import Cost, Workload, autocast
+from msrnn.analysis.cost import Cost, Workload
+from msrnn.device import autocast
 
 HIDDEN, SIZE, CONTEXT, HORIZON = 64, 64, 10, 10
 AnyModule = TypeVar("AnyModule", bound=torch.nn.Module)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 import msrnn
 from msrnn.analysis.benchmark import machine
-from msrnn.analysis.cost import autocast
 from msrnn.data import Data, open_data
+from msrnn.device import autocast
 from msrnn.settings import DataSettings, DigitsSettings
 from msrnn.tables import Column, Table
 

@@ -19,7 +19,8 @@ from transcription import computes_unused, transcribe
 
 import msrnn
 from msrnn.analysis.benchmark import machine
-from msrnn.analysis.cost import Cost, Workload, autocast
+from msrnn.analysis.cost import Cost, Workload
+from msrnn.device import autocast
 from msrnn.tables import Column, Table
 
 MODELS = ("ms-convlstm", "ms-trajgru", "ms-predrnn", "ms-predrnn++", "ms-mim", "ms-motionrnn", "ms-predrnn-v2")

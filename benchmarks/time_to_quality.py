@@ -31,10 +31,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from msrnn.analysis.benchmark import machine
-from msrnn.analysis.cost import autocast
 from msrnn.atomic import written
 from msrnn.data import Data, open_data
 from msrnn.data.held_out import Drawn, HeldOut
+from msrnn.device import autocast
 from msrnn.nn.models import build_model
 from msrnn.scores import FrameScores, PixelErrors
 from msrnn.settings import RunSettings, merged, settings_from

@@ -1,8 +1,11 @@
 """Device to compute on, and its free memory."""
 
+import ctypes
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,6 +46,27 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
+
+
+def autocast(precision: str, device: str) -> AbstractContextManager[object]:
+    """Compute in `precision`: bfloat16 by autocast, else the weights' own."""
+    return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def keep_freed_memory() -> bool:
+    """Keep the memory of large tensors that are freed, in the whole process, for the next ones.
+
+    By default the GNU C library maps each large tensor anew, and a forecast on a CPU may spend half its time on that.
+    The process takes more memory at its peak, and gives none back.
+
+    Returns:
+        True where the C library can do so (glibc), False elsewhere.
+    """
+    library: Any = ctypes.CDLL(None) if os.name == "posix" else None
+    if not hasattr(library, "mallopt"):
+        return False
+    trim_threshold, largest_mapped = -1, -4  # numbers of malloc.h
+    return bool(library.mallopt(largest_mapped, 0) and library.mallopt(trim_threshold, 2**31 - 1))
 
 
 def cpu_flags() -> set[str]:

@@ -17,11 +17,11 @@ import msrnn
 from helpers.models import SMALL, frames, gradient, tiny_model
 from msrnn.analysis.analyze import central
 from msrnn.analysis.benchmark import Benchmark
-from msrnn.analysis.cost import Cost, Workload, autocast, fastest_that_fits, follow, ways_to_fit
+from msrnn.analysis.cost import Cost, Workload, fastest_that_fits, follow, ways_to_fit
 from msrnn.analysis.counting import FORMULAS, Meter
 from msrnn.analysis.receptive import WHOLE, effective, theoretical, width_of_share
 from msrnn.cli import main
-from msrnn.device import control_group_limits, free_memory
+from msrnn.device import autocast, control_group_limits, free_memory
 from msrnn.errors import join
 from msrnn.nn.models import MODELS, PYRAMID, counterpart
 from msrnn.nn.recompute import MODES

@@ -22,6 +22,7 @@ SMALL = [
     "--context=2",
     "--horizon=2",
     "--epochs=1",
+    "--precision=32",
     "--device=cpu",
 ]
 

@@ -1,5 +1,6 @@
 """Stores that `data convert` makes, and what forecasts are written into."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,27 @@ def test_a_grid_mapping_is_kept(tmp_path: Path) -> None:
     with xr.open_dataset(tmp_path / "forecast.nc", decode_coords=False) as forecast:
         assert forecast["rain_rate"].attrs["grid_mapping"] == "crs"
         assert forecast["crs"].attrs == {"proj4": "+proj=stere"}
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_frames_are_written_as_they_are_made(tmp_path: Path, suffix: str) -> None:
+    """An error in the middle leaves no file, and what was there before."""
+    sequence = formats.dataset(RAIN[:4], "mm/h")["rain"].expand_dims("channel", axis=1)
+    path = tmp_path / f"forecast{suffix}"
+    save_sequences(path, [Stream(sequence, iter(sequence.values))])
+    made = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for frame in sequence.values:
+            made.append(sorted(tmp_path.iterdir()))
+            if len(made) == 3:
+                raise ZeroDivisionError
+            yield frame
+
+    with pytest.raises(ZeroDivisionError):
+        save_sequences(path, [Stream(sequence, frames())])
+    assert len(made[0]) == 2  # the old one, and the new one in the making
+    np.testing.assert_array_equal(open_archive(path).sequences[0].values, sequence.values)
 
 
 def test_numbered_sequences_become_one_with_gaps(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ DIGITS: dict[str, Any] = {
     "validation_samples": 2,
     "test_samples": 3,
 }
-SMALL: dict[str, Any] = {"context": 2, "horizon": 2, "epochs": 1, "device": "cpu"}
+SMALL: dict[str, Any] = {"context": 2, "horizon": 2, "epochs": 1, "precision": "32", "device": "cpu"}
 MODEL: dict[str, Any] = {"name": "ms-convlstm", "hidden_channels": 4}
 
 

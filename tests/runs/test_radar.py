@@ -16,8 +16,10 @@ import msrnn
 from helpers import formats
 from helpers.commands import refused
 from helpers.models import head_bias
+from msrnn.analysis.counting import Meter
 from msrnn.cli import main
 from msrnn.data.archive import open_archive
+from msrnn.errors import SettingsError
 from msrnn.plots import colours
 from msrnn.units import Units
 
@@ -35,7 +37,7 @@ def moving_rain() -> np.ndarray:
 
 TRAIN = [
     "--model=ms-convlstm", "--model.hidden-channels=4", "--context=3", "--horizon=2", "--epochs=1", "--device=cpu",
-    "--data.shares=0.5,0.2,0.3", "--data.guard=1", "--data.epoch-samples=8",
+    "--data.shares=0.5,0.2,0.3", "--data.guard=1", "--data.epoch-samples=8", "--precision=32",
 ]  # fmt: skip
 
 
@@ -107,6 +109,56 @@ def test_predict_from_files(
     np.testing.assert_allclose(forecast.values[:, 0], expected, rtol=1e-5, atol=1e-6)
     (sequence,) = open_archive(output).sequences
     np.testing.assert_array_equal(sequence.values, forecast.values)
+
+
+def test_predict_in_other_precisions(run: Path, radar: Path, tmp_path: Path) -> None:
+    forecasts = {}
+    for precision in ("32", "bf16", "64"):
+        output = tmp_path / f"{precision}.nc"
+        options = ["--device=cpu", "--precision", precision]
+        main(["predict", str(run), "--input", str(radar), "--output", str(output), *options])
+        forecasts[precision] = xr.open_dataset(output)["rain_amount"].values
+    known = np.isfinite(forecasts["32"])
+    spread = forecasts["32"][known].std()
+    assert 0 < np.abs(forecasts["bf16"] - forecasts["32"])[known].max() < spread
+    assert np.abs(forecasts["64"] - forecasts["32"])[known].max() < 1e-4 * spread
+    main(["evaluate", str(run), "--device=cpu", "--precision=bf16"])
+    assert (run / "scores-precision=bf16.json").exists()
+    with pytest.raises(SettingsError, match="precision=16: choose from 32, 64, bf16"):
+        msrnn.load(run, "cpu", precision="16")  # type: ignore[arg-type]
+
+
+def test_keep_memory(
+    run: Path, radar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked of the C library where it is wanted; where that has no such thing, a line says so."""
+    for wanted, possible in ((True, True), (True, False), (False, True)):
+        asked: list[bool] = []
+        monkeypatch.setattr("msrnn.device.keep_freed_memory", lambda a=asked, p=possible: a.append(p) or p)
+        output = ["--output", str(tmp_path / "f.npy"), "--overwrite", "--device=cpu"]
+        main(["predict", str(run), "--input", str(radar), *output, *["--keep-memory"] * wanted])
+        assert asked == [possible] * wanted
+        said = "--keep-memory changes nothing here: it needs the GNU C library"
+        assert (said in capsys.readouterr().err) is (wanted and not possible)
+
+
+def test_memory_does_not_grow_with_the_horizon(run: Path) -> None:
+    predictor = msrnn.load(run, device="cpu")
+    values = np.nan_to_num(moving_rain()[:3, None]).astype(np.float32)
+    times = np.array(formats.times(3), "datetime64[ns]")
+    context = xr.DataArray(
+        values, {"time": times}, ("time", "channel", "y", "x"), attrs={"units": "mm", "interval_minutes": 5}
+    )
+    peaks = []
+    for horizon in (4, 40):
+        stream = predictor.stream(context, horizon)
+        assert stream.like.shape == (horizon, 1, 24, 28)
+        with Meter() as meter:
+            assert sum(frame.shape == (1, 24, 28) for frame in stream.frames) == horizon
+        peaks.append(meter.peak)
+    assert peaks[1] == peaks[0]
+    whole = predictor.predict(context, 4)
+    np.testing.assert_array_equal(np.stack(list(predictor.stream(context, 4).frames)), whole.values)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4", ".png"])

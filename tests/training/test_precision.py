@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import msrnn
-from msrnn.device import has_fast_bfloat16
 from msrnn.errors import SettingsError
 from msrnn.runs.directory import RunDirectory
 from msrnn.settings import ModelSettings
@@ -85,10 +84,3 @@ def test_a_run_stores_what_auto_came_to_and_keeps_it(
     assert "precision auto" not in capsys.readouterr().err
     with pytest.raises(SettingsError, match="cannot change precision: it is bf16"):
         msrnn.train(out=tmp_path / "run", resume=True, **SMALL, precision="32")
-
-
-def test_processors_with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    for flags, fast in (({"avx512f"}, False), ({"avx512f", "avx512_bf16"}, True), ({"amx_bf16"}, True), (set(), False)):
-        monkeypatch.setattr("msrnn.device.cpu_flags", lambda flags=flags: flags)
-        assert has_fast_bfloat16(CPU) is fast
-    assert not has_fast_bfloat16(torch.device("meta"))

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from msrnn.analysis.cost import Cost, Workload, autocast, follow
+from msrnn.analysis.cost import Cost, Workload, follow
 from msrnn.atomic import written
-from msrnn.device import set_memory_format
+from msrnn.device import autocast, set_memory_format
 from msrnn.errors import Setting, SettingsError
 from msrnn.nn.forecaster import Forecaster
 from msrnn.tables import Column, Table

@@ -15,7 +15,6 @@ and H bytes of state per step,
 import math
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from msrnn.analysis.counting import Meter, owners
+from msrnn.device import autocast
 from msrnn.errors import MessagePart, Setting
 from msrnn.nn.forecaster import Forecaster
 from msrnn.nn.recompute import MODES, stretch_length
@@ -274,11 +274,6 @@ SHORT, LONG = 1, 2
 def _frames(model: Forecaster, workload: Workload, length: int) -> Tensor:
     shape = (workload.batch, length, model.in_channels, *workload.size)
     return torch.empty(shape, dtype=model.embed.weight.dtype)
-
-
-def autocast(precision: str, device: str) -> AbstractContextManager[object]:
-    """Compute in `precision`: bfloat16 by autocast, else the weights' own."""
-    return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def follow(model: Forecaster, frames: Tensor, context: int, precision: str = "32") -> Trace:

@@ -162,10 +162,11 @@ def of_model(task: Task, predictor: Predictor) -> Contender:
     def forecast(values: Tensor, frames: Tensor) -> Forecast:
         if own != field:
             frames, _ = own.to_network(own.of_values(values, field.units))
-        if task.from_first:
-            made, _ = predictor.model(frames.to(weight), context=task.context)
-        else:
-            made = predictor.model.forecast(frames[:, : task.context].to(weight), task.horizon)
+        with predictor.computing():
+            if task.from_first:
+                made, _ = predictor.model(frames.to(weight), context=task.context)
+            else:
+                made = predictor.model.forecast(frames[:, : task.context].to(weight), task.horizon)
         made = made.to(frames)
         if same_scale:
             return Forecast(made, field.from_network(made))

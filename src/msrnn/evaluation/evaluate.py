@@ -16,7 +16,7 @@ from msrnn.runs.directory import RunDirectory
 from msrnn.runs.predictor import load
 from msrnn.scores import SummedScores
 from msrnn.scores.results import Evaluation
-from msrnn.settings import RunSettings, merged, read_settings, settings_from
+from msrnn.settings import Precision, RunSettings, merged, read_settings, settings_from
 
 LONGEST_NAME = 120
 
@@ -29,6 +29,7 @@ def evaluate(
     batch_size: int | None = None,
     workers: int = 0,
     device: str = "auto",
+    precision: Precision = "32",
     scores: Sequence[type[SummedScores]] = (),
     own_baselines: Mapping[str, Baseline] | None = None,
     **scoring: Any,
@@ -46,6 +47,7 @@ def evaluate(
         batch_size: sequences at a time; by default 16, or fewer of large frames.
         workers: processes that make batches.
         device: "auto", "cpu", "cuda" or "mps".
+        precision: of forecasts: "32", "64" or "bf16".
         scores: classes of scores besides those of `msrnn.scores.SCORES`.
         own_baselines: name to baseline: a function of the context and the horizon, see `Baseline`.
         scoring: fields of `Scoring`, such as thresholds=(0.5, 2.0).
@@ -82,10 +84,10 @@ def evaluate(
         settings = replace(settings, data=own.stored_settings)
     how = _scoring(scoring)
     evaluation = score_forecasts(
-        load(directory.path, device), settings, how, batch_size, workers, scores, own_baselines, own
+        load(directory.path, device, precision), settings, how, batch_size, workers, scores, own_baselines, own
     )
     default = asdict(Scoring())
-    changes |= _given(settings, given)
+    changes |= _given(settings, given) | ({"precision": precision} if precision != "32" else {})
     changes |= {name: value for name, value in asdict(how).items() if value != default[name]}
     changes |= {"with": (*(one.__name__ for one in scores), *(own_baselines or ()))} if scores or own_baselines else {}
     evaluation.save(scores_path(directory, changes))

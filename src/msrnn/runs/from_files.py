@@ -15,7 +15,7 @@ from msrnn.data.readers import READERS, recognise
 from msrnn.errors import Setting, SettingsError
 from msrnn.runs.formats import FORMATS, Forecasts
 from msrnn.runs.predictor import load
-from msrnn.settings import DATA_SETS, DataSettings, ReaderSettings
+from msrnn.settings import DATA_SETS, DataSettings, Precision, ReaderSettings
 
 
 def _open(files: Sequence[str], settings: ReaderSettings, data: DataSettings, field: Field) -> Archive:
@@ -49,6 +49,7 @@ def predict_files(
     context: int | None = None,
     horizon: int | None = None,
     device: str = "auto",
+    precision: Precision = "32",
     overwrite: bool = False,
 ) -> str:
     """Forecast from the last frames of files, and write the forecast.
@@ -61,6 +62,7 @@ def predict_files(
         context: frames that are given; by default as in training.
         horizon: frames that are predicted; by default as in training.
         device: where to compute.
+        precision: of the forecast: "32", "64" or "bf16".
         overwrite: replace `output` if it exists.
 
     Returns:
@@ -80,7 +82,7 @@ def predict_files(
     for name, value in (("horizon", horizon), ("context", context)):
         if value is not None and value < 1:
             raise SettingsError(Setting(name, value), ": at least 1 frame")
-    predictor = load(run, device)
+    predictor = load(run, device, precision)
     archive = _open(files, settings, predictor.settings.data, predictor.field)
     wanted = predictor.settings.context if context is None else context
     given = [_last(archive, number, wanted) for number in range(len(archive.sequences))]

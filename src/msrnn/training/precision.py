@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from msrnn.analysis.cost import autocast
-from msrnn.device import has_fast_bfloat16, set_memory_format
+from msrnn.device import autocast, has_fast_bfloat16, set_memory_format
 from msrnn.nn.forecaster import Forecaster
 from msrnn.nn.models import build_model
 from msrnn.settings import ModelSettings, Precision

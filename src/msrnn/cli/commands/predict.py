@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+from msrnn.cli.messages import allow_memory
 from msrnn.cli.parsing import Options
-from msrnn.settings import Device, ReaderSettings, read_settings
+from msrnn.settings import Device, Precision, ReaderSettings, read_settings
 
 AS_TRAINED = "as in training for files of the same format, else what the files say"
 
@@ -20,6 +21,8 @@ def predict(
     context: int | None = None,
     horizon: int | None = None,
     device: Device = "auto",
+    precision: Precision = "32",
+    keep_memory: bool = False,
     overwrite: bool = False,
     skip_bad: bool = False,
 ) -> None:
@@ -32,10 +35,15 @@ def predict(
         context: How many of the last frames to use. Default: as in training.
         horizon: Frames to predict. Default: as in training.
         device: Where to compute.
+        precision: Of the forecast: 32, 64, or bf16 (faster where the device has it).
+        keep_memory: Keep the memory of freed tensors for the next ones: faster for large frames on a CPU (Linux), for
+            more memory.
         overwrite: Replace the output if it exists.
         skip_bad: Leave out files that cannot be used, and list them.
     """
     from msrnn.runs.from_files import predict_files
 
+    allow_memory(keep_memory)
     settings = read_settings(ReaderSettings, files | {"skip_bad": skip_bad}, "data.")
-    sys.stderr.write(predict_files(run, input, Path(output), settings, context, horizon, device, overwrite) + "\n")
+    line = predict_files(run, input, Path(output), settings, context, horizon, device, precision, overwrite)
+    sys.stderr.write(f"{line}\n")
