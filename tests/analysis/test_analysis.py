@@ -414,6 +414,47 @@ def test_analyze_refuses(arguments: list[str], message: str, capsys: pytest.Capt
     assert message in capsys.readouterr().err
 
 
+def test_analyze_says_what_a_forecast_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--size", "32", "--context", "2", "--horizon", "3", "--hidden", "4", "--device", "cpu"]
+    out = analyze(capsys, "ms-convlstm", "--forecast", *small, "--precision", "bf16")
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.splitlines()[0] == "A forecast of 3 frames from 2, 32x32, on cpu"
+    assert out.splitlines()[2].split() == ["ms-convlstm", "convlstm"]
+    numbers = {line[:-34].strip(): [float(x) for x in line[-34:].split()] for line in out.splitlines()[3:5]}
+    assert all(seconds > 0 for seconds in numbers["seconds, about, in bf16"])
+    pyramid, plain = numbers["KiB at most, in bf16"]
+    cost = Cost(partial(build, "ms-convlstm"), Workload((32, 32), 2, 3, precision="bf16"))
+    assert pyramid == pytest.approx((cost.weight_bytes + 2 * 4 * 32**2 + cost.step_peak) / 1024, rel=0.01)
+    assert pyramid < plain
+    larger = analyze(capsys, "ms-convlstm", "--forecast", *small, "--size", "512", "--precision", "32")
+    assert "MiB at most, in 32" in larger
+    assert len([line for line in larger.splitlines() if "seconds" in line]) == 1
+
+
+def test_a_longer_forecast_takes_longer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is in proportion to steps and pixels; what is measured is a part of the frame."""
+    seen = []
+    monkeypatch.setattr("msrnn.analysis.forecasting.time.perf_counter", lambda: seen.append(0) or float(len(seen)))
+    for size, horizon, expected in ((64, 1, 2), (64, 9, 10), (512, 1, 2 * 4)):
+        command = ["--forecast", "--hidden=4", "--context=2", "--precision=32", "--device=cpu"]
+        out = analyze(capsys, "ms-convlstm", *command, "--size", str(size), "--horizon", str(horizon))
+        seconds = next(line for line in out.splitlines() if "seconds" in line).split()[-2]
+        assert float(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--memory", "step"], "--memory is about training"),
+        (["--output", "a.json"], "--output is about training"),
+    ],
+)
+def test_what_is_not_about_a_forecast(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["analyze", "ms-convlstm", "--forecast", *arguments])
+    assert message in capsys.readouterr().err
+
+
 def test_benchmark_measures_and_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "new.json"
     command = ["benchmark", "--models", "convlstm", "ms-convlstm", "--memory", "keep", "sqrt", "--size", "16"]
@@ -475,6 +516,10 @@ def test_analyze_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     out = analyze(capsys, run)
     assert "ms-convlstm, 16x16, 2 -> 2 frames, batch 2" in out
     assert "Effective receptive field, trained" in out
+    assert "A forecast of 3 frames from 2, 20x20" in analyze(capsys, run, "--forecast", "--size=20", "--horizon=3")
+    with pytest.raises(SystemExit):
+        main(["analyze", run, "--forecast"])
+    assert "--size must be given" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["analyze", run, "--hidden", "8"])
     assert "leave out --hidden, --kernel-size" in capsys.readouterr().err
