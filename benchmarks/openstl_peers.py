@@ -112,5 +112,5 @@ class SimVP(nn.Module):
         """Predict the `horizon` frames after the context `frames`."""
         made = [frames]
         while sum(part.shape[1] for part in made[1:]) < horizon:
-            made.append(self.model(made[-1]))
+            made.append(self.model(made[-1].contiguous()))
         return torch.cat(made[1:], dim=1)[:, :horizon]

@@ -1,33 +1,38 @@
-"""Quality after a time of training: models, ours and others', trained on one stream for equal CPU seconds.
+"""Quality after a time of training: models, ours and OpenSTL's, trained on one stream for equal CPU seconds.
 
-    python benchmarks/time_to_quality.py train PLAN.yaml --out FOLDER [--only TEXT ...] [--openstl CHECKOUT]
+    python benchmarks/time_to_quality.py train PLAN.yaml --out FOLDER [--only TEXT ...] [--jobs N] [--openstl CHECKOUT]
     python benchmarks/time_to_quality.py table FOLDER [--figure PICTURE.svg]
 
-A plan (such as benchmarks/time_to_quality.yaml) names contenders and their trainings. A training has one thread, and
-a budget of CPU seconds: those of its steps, batches and scores left out. All see the same sequences in the same order,
-forecast freely, and are scored by one code. A training leaves one JSON file in FOLDER; those that are there are not
-trained again, and one that was stopped goes on from its last checkpoint. Without a checkout of OpenSTL's source its
-models are left out, and the table says so.
+A plan (`benchmarks/time_to_quality.yaml`) names contenders, and stages of trainings. A training has one thread, and a
+budget of CPU seconds: those of its steps; making batches and scoring do not count. All see the same sequences in the
+same order and forecast freely, and one code scores them. A training leaves one JSON file in FOLDER. One that has its
+file is not trained again; one that was stopped goes on from its last checkpoint. Without a checkout of OpenSTL's source
+its models are left out, and the table says so.
 """
 
 import argparse
 import json
 import math
 import resource
+import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
+from matplotlib.figure import Figure
 from openstl_peers import Recurrent, SimVP, import_models
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from msrnn.analysis.benchmark import machine
@@ -36,8 +41,11 @@ from msrnn.data import Data, open_data
 from msrnn.data.held_out import Drawn, HeldOut
 from msrnn.device import autocast
 from msrnn.nn.models import build_model
+from msrnn.plots.figures import run_colours, save_figure
 from msrnn.scores import FrameScores, PixelErrors
+from msrnn.scores.bootstrap import block_weights
 from msrnn.settings import RunSettings, merged, settings_from
+from msrnn.tables import Column, Table
 from msrnn.training.losses import LOSSES, pixel_weights
 from msrnn.training.module import learning_rate_factor, training_horizon
 from msrnn.training.scheduled_sampling import SCHEDULES, draw_mask
@@ -49,12 +57,11 @@ MARKS = (30, 100, 300, 900)
 CHECKPOINT = 120.0
 """CPU seconds between two checkpoints."""
 SCORING_BATCH = 8
-RESULTS = "*.json"
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A model and the way it is trained, as a plan says."""
+    """A model and the way it is trained, as a plan says. What `msrnn train` cannot do was tried, and did not pay."""
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
@@ -67,12 +74,19 @@ class Contender:
     """True to feed the model its own output after the context, from the start of the training."""
     horizon_only: bool = False
     """True to leave the frames of the context out of the loss."""
+    truncate: int = 0
+    """Steps that gradients go back in time; 0: all."""
+    first_kernel: int = 1
+    """Edge of the convolution that reads patches, in patches."""
+    against: str | None = None
+    """The contender whose errors its own are divided by."""
 
 
 @dataclass(frozen=True)
 class Training:
     """One training of a plan."""
 
+    stage: str
     contender: Contender
     data: dict[str, Any]
     precision: str
@@ -87,8 +101,8 @@ class Training:
     def key(self) -> str:
         """Name of its files: readable, with a number of all that it depends on."""
         document = json.dumps(asdict(self), sort_keys=True)
-        words = (self.contender.name, self.precision, self.learning_rate, f"{self.seconds:g}s", f"seed{self.seed}")
-        name = "-".join(map(str, (*words, self.split))).replace(" ", "_").replace("/", "_")
+        words = (self.stage, self.contender.name, self.precision, self.learning_rate, f"{self.seconds:g}s")
+        name = "-".join(map(str, (*words, f"seed{self.seed}"))).replace(" ", "_").replace("/", "_")
         return f"{name}-{zlib.crc32(document.encode()):08x}"
 
     @property
@@ -100,34 +114,39 @@ class Training:
 
 
 def trainings(plan: dict[str, Any]) -> Iterator[Training]:
-    """Yield the trainings of a plan, in its order."""
+    """Yield the trainings of a plan, in its order. An environment variable in a data set's name is its value."""
     contenders = {name: Contender(name, **(about or {})) for name, about in plan["contenders"].items()}
     for group in plan["trainings"]:
-        precisions, rates = group["precisions"], group["learning_rates"]
+        data = plan["data"][group["data"]]
         for seconds, seed, name in product(group["seconds"], group["seeds"], group["contenders"]):
-            for precision, rate in product(precisions, rates):
-                yield Training(
-                    contenders[name],
-                    plan["data"][group["data"]],
-                    str(precision),
-                    float(rate),
-                    float(seconds),
-                    seed,
-                    group["split"],
-                    group["sequences"],
-                )
+            for precision, rate in product(group["precisions"], group["learning_rates"]):
+                training = (contenders[name], data, str(precision), float(rate), float(seconds), seed)
+                yield Training(group["stage"], *training, group["split"], group["sequences"])
 
 
 class Ours(nn.Module):
-    """A model of msrnn, with the loss that trains it."""
+    """A model of msrnn."""
 
-    def __init__(self, settings: RunSettings, channels: int) -> None:
+    def __init__(self, settings: RunSettings, channels: int, contender: Contender) -> None:
         super().__init__()
         self.model = build_model(settings.model, channels)
+        self.truncate = contender.truncate
+        if contender.first_kernel > 1:
+            first, kernel = self.model.embed, contender.first_kernel
+            self.model.embed = nn.Conv2d(first.in_channels, first.out_channels, kernel, padding=kernel // 2)
 
     def predict(self, frames: Tensor, context: int, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return predictions of frames 1 ... T - 1, and an auxiliary loss."""
-        return self.model(frames, context=context, truth_mask=mask)  # type: ignore[no-any-return]
+        if not self.truncate:
+            return self.model(frames, context=context, truth_mask=mask)  # type: ignore[no-any-return]
+        own, state = self.model.step(frames[:, 0])
+        made = [own]
+        for t in range(1, frames.shape[1] - 1):
+            if t % self.truncate == 0:
+                own, state = tree_map_only(Tensor, Tensor.detach, (own, state))
+            own, state = self.model.step(torch.where(mask[:, t, None, None, None], frames[:, t], own), state)
+            made.append(own)
+        return torch.stack(made, dim=1), frames.new_zeros(())
 
     def forecast(self, frames: Tensor, horizon: int) -> Tensor:
         """Predict the frames after the context."""
@@ -165,7 +184,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         frame = tuple(self.sequences[0].shape[1:])
         if training.contender.peer is None:
-            self.model: Ours | Peer = Ours(settings, frame[0])
+            self.model: Ours | Peer = Ours(settings, frame[0], training.contender)
         else:
             assert models is not None
             self.model = Peer(models, training.contender.peer, (settings.context, *frame))
@@ -177,7 +196,6 @@ class Trainer:
         self.schedule = SCHEDULES[settings.sampling or "scheduled"]
         self.step = 0
         self.seconds = 0.0
-        self.flops = 0
         self.curve: list[dict[str, float]] = []
 
     @property
@@ -190,35 +208,39 @@ class Trainer:
         samples = range(self.step * batch, (self.step + 1) * batch)
         values = torch.stack([self.sequences[sample] for sample in samples])
         began = time.process_time()
-        if self.step == 0:
-            with FlopCounterMode(display=False) as counter:
-                self._step(values, samples)
-            self.flops = counter.get_total_flops()
-            began = time.process_time() if self.seconds else began
-        else:
-            self._step(values, samples)
+        self._step(values, samples)
         self.seconds += time.process_time() - began
         self.step += 1
 
+    def flops(self) -> int:
+        """Count the floating-point operations of a training step over all frames."""
+        values = torch.stack([self.sequences[sample] for sample in range(self.settings.batch_size)])
+        with FlopCounterMode(display=False) as counter:
+            self._loss(values, range(self.settings.batch_size), self.settings.horizon, progress=1).backward()
+        self.optimizer.zero_grad(set_to_none=True)
+        return int(counter.get_total_flops())
+
     def _step(self, values: Tensor, samples: range) -> None:
-        settings, contender = self.settings, self.training.contender
-        length = settings.context + training_horizon(settings, self.progress)
-        frames, valid = self.data.field.to_network(values[:, :length])
+        progress = self.progress
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * learning_rate_factor(settings, self.progress)
-        progress = 1.0 if contender.free_running else self.progress
-        probabilities = self.schedule(progress, settings.context, frames.shape[1])
+            group["lr"] = self.settings.learning_rate * learning_rate_factor(self.settings, progress)
+        self.optimizer.zero_grad(set_to_none=True)
+        self._loss(values, samples, training_horizon(self.settings, progress), progress).backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.largest_norm)
+        self.optimizer.step()
+
+    def _loss(self, values: Tensor, samples: range, horizon: int, progress: float) -> Tensor:
+        settings, contender = self.settings, self.training.contender
+        frames, valid = self.data.field.to_network(values[:, : settings.context + horizon])
+        probabilities = self.schedule(1.0 if contender.free_running else progress, settings.context, frames.shape[1])
         mask = draw_mask(probabilities, settings.seed, self.step, list(samples))
         with autocast(settings.precision, "cpu"):
             predictions, auxiliary = self.model.predict(frames, settings.context, mask)
-        kept = settings.horizon if contender.horizon_only else predictions.shape[1]
-        predictions = predictions[:, -kept:].float()
+        if contender.horizon_only:
+            predictions = predictions[:, -horizon:]
         first = frames.shape[1] - predictions.shape[1]
-        loss = self.loss(predictions, frames[:, first:], pixel_weights(valid[:, first:])) + auxiliary
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.largest_norm)
-        self.optimizer.step()
+        loss = self.loss(predictions.float(), frames[:, first:], pixel_weights(valid[:, first:]))
+        return loss + auxiliary
 
     def score(self, held_out: HeldOut, count: int) -> dict[str, Any]:
         """Score free-running forecasts of the first sequences of a split."""
@@ -255,7 +277,7 @@ class Trainer:
             if self.seconds - saved >= CHECKPOINT:
                 saved = self.seconds
                 self._save(checkpoint)
-        split = validation if self.training.split == "validation" else self.data.held_out("test")
+        split = validation if self.training.split == "validation" else self.data.held_out("test", on_crops=True)
         values = self.score(split, self.training.sequences)
         report(f"{self.seconds:.0f} s, step {self.step}: {values['mse_sum']:.1f}, {values['ssim']:.3f}")
         return {
@@ -263,7 +285,7 @@ class Trainer:
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "steps": self.step,
             "cpu_seconds": round(self.seconds, 1),
-            "flops_of_step": self.flops,
+            "flops_of_step": self.flops(),
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "scores": values,
             "curve": self.curve,
@@ -274,7 +296,7 @@ class Trainer:
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "progress": [self.step, self.seconds, self.flops],
+            "progress": [self.step, self.seconds],
             "curve": self.curve,
         }
         with written(checkpoint) as partial:
@@ -283,41 +305,199 @@ class Trainer:
     def _restore(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds, self.flops = state["progress"]
+        self.step, self.seconds = state["progress"]
         self.curve = state["curve"]
 
 
-def train(plan: Path, out: Path, only: list[str], openstl: Path | None) -> None:
-    """Make the trainings of a plan that are not done yet."""
-    torch.set_num_threads(1)
-    models = None if openstl is None else import_models(openstl)
-    out.mkdir(parents=True, exist_ok=True)
+def train(plan: Path, out: Path, only: Sequence[str], jobs: int, openstl: Path | None) -> None:
+    """Make the trainings of a plan that are not done yet, each in a process of its own."""
+    wanted = []
     for training in trainings(yaml.safe_load(plan.read_text(encoding="utf-8"))):
-        result = out / f"{training.key}.json"
-        if result.exists() or not all(text in training.key for text in only):
+        if (out / f"{training.key}.json").exists() or not all(text in training.key for text in only):
             continue
-        if training.contender.peer is not None and models is None:
+        if training.contender.peer is not None and openstl is None:
             sys.stderr.write(f"{training.key}: left out, it needs --openstl CHECKOUT\n")
             continue
-        checkpoint = result.with_suffix(".pt")
+        wanted.append(training)
 
-        def report(line: str, key: str = training.key) -> None:
-            sys.stderr.write(f"{key}: {line}\n")
+    def start(training: Training) -> bool:
+        command = [sys.executable, __file__, "one", json.dumps(asdict(training)), "--out", str(out)]
+        return (
+            subprocess.run([*command, *(["--openstl", str(openstl)] if openstl else [])], check=False).returncode == 0
+        )
 
-        document = Trainer(training, models).run(checkpoint, report)
-        with written(result) as partial:
-            partial.write_text(json.dumps(document) + "\n", encoding="utf-8")
-        checkpoint.unlink(missing_ok=True)
+    with ThreadPoolExecutor(jobs) as pool:
+        if not all(list(pool.map(start, wanted))):
+            sys.exit("some trainings failed: see above; the others are done")
+
+
+def train_one(training: Training, out: Path, openstl: Path | None) -> None:
+    """Make one training, and leave its file."""
+    torch.set_num_threads(1)
+    result = out / f"{training.key}.json"
+    checkpoint = result.with_suffix(".pt")
+    trainer = Trainer(training, None if openstl is None else import_models(openstl))
+
+    def report(line: str) -> None:
+        sys.stderr.write(f"{training.key}: {line}\n")
+
+    document = trainer.run(checkpoint, report)
+    with written(result) as partial:
+        partial.write_text(json.dumps(document) + "\n", encoding="utf-8")
+    checkpoint.unlink(missing_ok=True)
+
+
+class Entry:
+    """Trainings of one contender that differ in nothing but the seed."""
+
+    def __init__(self, results: list[dict[str, Any]]) -> None:
+        self.results = sorted(results, key=lambda result: int(result["training"]["seed"]))
+        self.training = self.results[0]["training"]
+        self.name: str = self.training["contender"]["name"]
+
+    def mean(self, *path: str) -> float:
+        """Average a number of the results."""
+        values = []
+        for result in self.results:
+            value: Any = result
+            for key in path:
+                value = value[key]
+            values.append(float(value))
+        return sum(values) / len(values)
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of a training."""
+        return self.mean("steps") * self.mean("flops_of_step")
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Squared error per frame of each sequence, mean over seeds."""
+        each: np.ndarray = np.array([result["scores"]["mse_sum_of_each"] for result in self.results])
+        return np.asarray(each.mean(axis=0))
+
+    def against(self, other: "Entry") -> str:
+        """Divide the mean squared error by another's, with the 95 % interval over sequences."""
+        ours, theirs = self.errors, other.errors
+        weights = block_weights(range(len(ours))).numpy()
+        low, high = np.quantile((ours @ weights) / (theirs @ weights), (0.025, 0.975))
+        return f"{ours.mean() / theirs.mean():.2f} ({low:.2f} - {high:.2f})"
+
+
+def entries(folder: Path) -> dict[str, list[Entry]]:
+    """Read the results of a folder, by stage: contenders, budgets and settings in order."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        training = result["training"] | {"seed": None}
+        groups.setdefault(json.dumps(training, sort_keys=True), []).append(result)
+    stages: dict[str, list[Entry]] = {}
+    for entry in map(Entry, groups.values()):
+        stages.setdefault(entry.training["stage"], []).append(entry)
+    order = ("seconds", "precision", "learning_rate")
+    for found in stages.values():
+        found.sort(key=lambda entry: (entry.training["seconds"], entry.name, *(entry.training[key] for key in order)))
+    return stages
+
+
+def table(stage: str, found: list[Entry]) -> Table:
+    """Tabulate the trainings of a stage."""
+    columns = [
+        Column("model", align="<"),
+        Column("parameters", form=",.0f"),
+        *(Column(name) for name in ("precision", "learning rate")),
+        Column("CPU s", form=".0f"),
+        Column("seeds"),
+        Column("steps", form=",.0f"),
+        Column("s per step", form=".3f"),
+        Column("TFLOP", form=".1f"),
+        Column("peak MiB", form=".0f"),
+        Column("MSE per frame", form=".1f"),
+        Column("SSIM", form=".3f"),
+        Column("MSE / that of"),
+    ]
+    rows = []
+    for entry in found:
+        training = entry.training
+        other = training["contender"]["against"]
+        like = [one for one in found if (one.name, one.training["seconds"]) == (other, training["seconds"])]
+        rows.append(
+            (
+                entry.name,
+                entry.mean("parameters"),
+                training["precision"],
+                f"{training['learning_rate']:g}",
+                training["seconds"],
+                str(len(entry.results)),
+                entry.mean("steps"),
+                entry.mean("cpu_seconds") / entry.mean("steps"),
+                entry.flops / 1e12,
+                entry.mean("peak_mib"),
+                entry.mean("scores", "mse_sum"),
+                entry.mean("scores", "ssim"),
+                f"{other}: {entry.against(like[0])}" if like else "",
+            )
+        )
+    split, data = found[0].training["split"], found[0].training["data"].get("data", {}).get("name", "moving digits")
+    count = found[0].training["sequences"]
+    return Table(f"{stage}: {data}, {count} sequences of {split}", columns, rows)
+
+
+def draw(stages: dict[str, list[Entry]], path: Path) -> None:
+    """Draw MSE and SSIM against CPU seconds and FLOPs, of the stages whose names begin with "final"."""
+    found = [entry for stage, of_stage in stages.items() if stage.startswith("final") for entry in of_stage]
+    names = sorted({entry.name for entry in found})
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    panels = figure.subplots(2, 2, sharex="col")
+    for name, colour in run_colours(names).items():
+        own = [entry for entry in found if entry.name == name]
+        own.sort(key=lambda entry: float(entry.training["seconds"]))
+        for row, score in enumerate(("mse_sum", "ssim")):
+            values = [entry.mean("scores", score) for entry in own]
+            for column, work in enumerate(([e.mean("cpu_seconds") for e in own], [e.flops / 1e12 for e in own])):
+                panels[row, column].plot(work, values, color=colour, marker="o", markersize=4, label=name)
+    for row, label in enumerate(("squared error per frame", "SSIM")):
+        panels[row, 0].set_ylabel(label)
+    for column, label in enumerate(("CPU seconds of training, one thread", "TFLOP of training")):
+        panels[1, column].set(xlabel=label, xscale="log")
+    for axes in panels.flat:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.3)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    save_figure(figure, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    several = commands.add_parser("train", help="make the trainings of a plan")
+    several.add_argument("plan", type=Path)
+    several.add_argument("--only", nargs="*", default=[], help="train what has all these in its name")
+    several.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    one = commands.add_parser("one", help="make one training (JSON)")
+    one.add_argument("training", type=json.loads)
+    for command in (several, one):
+        command.add_argument("--out", type=Path, required=True)
+        command.add_argument("--openstl", type=Path, help="a checkout of OpenSTL's source")
+    tables = commands.add_parser("table", help="print the tables of what is done")
+    tables.add_argument("folder", type=Path)
+    tables.add_argument("--figure", type=Path)
+    arguments = parser.parse_args()
+    if arguments.command == "train":
+        train(arguments.plan, arguments.out, arguments.only, arguments.jobs, arguments.openstl)
+    elif arguments.command == "one":
+        document = arguments.training
+        training = Training(**document | {"contender": Contender(**document["contender"])})
+        train_one(training, arguments.out, arguments.openstl)
+    else:
+        stages = entries(arguments.folder)
+        for stage, found in stages.items():
+            sys.stdout.write(table(stage, found).markdown() + "\n")
+        if not any(entry.training["contender"]["peer"] for found in stages.values() for entry in found):
+            sys.stdout.write("OpenSTL's models are left out: no checkout of its source was given.\n")
+        if arguments.figure:
+            draw(stages, arguments.figure)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("train")
-    one.add_argument("plan", type=Path)
-    one.add_argument("--out", type=Path, required=True)
-    one.add_argument("--only", nargs="*", default=[], help="train what has all these in its name")
-    one.add_argument("--openstl", type=Path, help="a checkout of OpenSTL's source")
-    arguments = parser.parse_args()
-    if arguments.command == "train":
-        train(arguments.plan, arguments.out, arguments.only, arguments.openstl)
+    main()
