@@ -13,6 +13,7 @@ its models are left out, and the table says so.
 import argparse
 import json
 import math
+import re
 import resource
 import subprocess
 import sys
@@ -101,9 +102,9 @@ class Training:
     def key(self) -> str:
         """Name of its files: readable, with a number of all that it depends on."""
         document = json.dumps(asdict(self), sort_keys=True)
-        words = (self.stage, self.contender.name, self.precision, self.learning_rate, f"{self.seconds:g}s")
-        name = "-".join(map(str, (*words, f"seed{self.seed}"))).replace(" ", "_").replace("/", "_")
-        return f"{name}-{zlib.crc32(document.encode()):08x}"
+        contender = re.sub(r"\W+", "_", self.contender.name)
+        words = (self.stage, contender, self.precision, self.learning_rate, f"{self.seconds:g}s", f"seed{self.seed}")
+        return "-".join(map(str, (*words, f"{zlib.crc32(document.encode()):08x}")))
 
     @property
     def run_settings(self) -> RunSettings:
@@ -406,7 +407,7 @@ def table(stage: str, found: list[Entry]) -> Table:
         Column("model", align="<"),
         Column("parameters", form=",.0f"),
         *(Column(name) for name in ("precision", "learning rate")),
-        Column("CPU s", form=".0f"),
+        Column("CPU s", form="g"),
         Column("seeds"),
         Column("steps", form=",.0f"),
         Column("s per step", form=".3f"),

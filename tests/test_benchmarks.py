@@ -1,5 +1,6 @@
 """Every script in `benchmarks/` runs, on little."""
 
+import importlib
 import re
 import runpy
 import shutil
@@ -10,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from helpers import formats
 from msrnn.cli import main
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
-LIBRARIES = {"transcription"}
+LIBRARIES = {"openstl_peers", "transcription"}
 SMALL = {
     "flops": ["--cells", "convlstm"],
     "full_resolution": ["--size", "16"],
@@ -25,7 +27,7 @@ SMALL = {
     "memory": ["--models", "ms-convlstm"],
     "speed": ["--models=ms-predrnn++", "--size=16", "--hidden=4", "--context=2", "--horizon=2", "--repeats=1"],
 }
-ELSEWHERE = {"gpu", "knmi", "loading", "report_knmi", "screenshot"}
+ELSEWHERE = {"gpu", "knmi", "loading", "report_knmi", "screenshot", "time_to_quality"}
 """Need files, a browser or a GPU: tests of their own below."""
 RAIN = (24, 28)
 Run = Callable[..., str]
@@ -148,6 +150,108 @@ def test_screenshot(run: Run, tmp_path: Path) -> None:
     run("screenshot", tmp_path / "page.html", tmp_path / "page.png")
     with Image.open(tmp_path / "page.png") as picture:
         assert picture.size == (1160, 770 + 778)
+
+
+CHECKOUT = """
+import pywt
+import torch
+from timm.layers import DropPath, trunc_normal_
+
+class ConvLSTM_Model(torch.nn.Module):
+    def __init__(self, layers, hidden, settings):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(settings.patch_size**2))
+        trunc_normal_(self.weight)
+    def forward(self, frames, mask, return_loss):
+        return frames[:, :-1] * self.weight, None
+
+class SimVP_Model(torch.nn.Module):
+    def __init__(self, in_shape, model_type, width):
+        super().__init__()
+        self.branch = DropPath(0.5)
+        self.layer = torch.nn.Conv2d(1, 1, width, padding=width // 2)
+    def forward(self, frames):
+        made = self.layer(frames.view(-1, *frames.shape[2:])).view(frames.shape)
+        return frames + self.branch(made)
+"""
+PLAN = """
+data:
+  small:
+    {context: 3, horizon: 4, batch_size: 2, loss: mse, device: cpu,
+     data: {digits: {size: [16, 16], digit_size: 8}, validation_samples: 70, test_samples: 12}}
+contenders:
+  ours: {settings: {curriculum: 0.5, model: &model {name: ms-convlstm, hidden_channels: 4, patch: 4}}}
+  changed: {optimizer: AdamW, free_running: true, horizon_only: true, truncate: 2, first_kernel: 3,
+            settings: {model: *model}, against: ours}
+  recurrent: {peer: {model: ConvLSTM_Model, hidden: 4, layers: 2, patch: 2}, against: ours}
+  simvp: {peer: {model: SimVP, width: 3}, against: ours}
+trainings:
+  - {stage: final, data: small, contenders: [ours, changed, recurrent, simvp], precisions: [bf16, "32"],
+     learning_rates: [1.0e-3], seconds: [0.2, 0.4], seeds: [0, 1], split: test, sequences: 12}
+"""
+
+
+def test_time_to_quality(run: Run, tmp_path: Path) -> None:
+    """Contenders are trained once each; without OpenSTL's source its models are left out, and the table says so."""
+    checkout, out, plan = tmp_path / "OpenSTL", tmp_path / "out", tmp_path / "plan.yaml"
+    (checkout / "openstl").mkdir(parents=True)
+    (checkout / "openstl" / "__init__.py").write_text("")
+    (checkout / "openstl" / "models.py").write_text(CHECKOUT)
+    plan.write_text(PLAN)
+    one = ("train", plan, "--out", out, "--only", "bf16", "0.2s", "seed0")
+    run("time_to_quality", *one)
+    assert {path.name.split("-")[1] for path in out.iterdir()} == {"ours", "changed"}
+    assert "OpenSTL's models are left out" in run("time_to_quality", "table", out)
+    made = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    run("time_to_quality", *one, "--openstl", checkout)
+    assert {path.name.split("-")[1] for path in out.iterdir()} == {"ours", "changed", "recurrent", "simvp"}
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+    run("time_to_quality", "train", plan, "--out", out, "--only", "ours-bf16", "seed1", "--jobs", 2)
+    text = run("time_to_quality", "table", out, "--figure", tmp_path / "figure.svg")
+    assert "left out" not in text
+    found = {(cells[0], cells[4]): cells for cells in rows(text)}
+    assert {key: cells[5] for key, cells in found.items()} == {
+        ("ours", "0.2"): "2", ("ours", "0.4"): "1", ("changed", "0.2"): "1", ("recurrent", "0.2"): "1",
+        ("simvp", "0.2"): "1",
+    }  # fmt: skip
+    for cells in found.values():
+        assert float(cells[10]) > 0
+        assert -1 <= float(cells[11]) <= 1
+    ratio, low, high = map(float, re.findall(r"[\d.]+", found["simvp", "0.2"][12].removeprefix("ours: ")))
+    assert low <= ratio <= high
+    assert (tmp_path / "figure.svg").exists()
+
+
+def test_a_training_for_quality_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    script = importlib.import_module("time_to_quality")
+    monkeypatch.setattr(script, "CHECKPOINT", 0)
+    plan = yaml.safe_load(PLAN)
+    training = next(script.trainings(plan))
+    checkpoint = tmp_path / "last.pt"
+    first = script.Trainer(training, None)
+    advance = first.advance
+
+    def stop() -> None:
+        if first.step == 3:
+            raise KeyboardInterrupt
+        advance()
+
+    first.advance = stop
+    with pytest.raises(KeyboardInterrupt):
+        first.run(checkpoint, print)
+    second = script.Trainer(training, None)
+    seen = []
+
+    def end() -> None:
+        seen.append(second.step)
+        second.seconds = 1.0
+
+    second.advance = end
+    second.run(checkpoint, print)
+    assert seen == [3]
+    for name, weight in first.model.state_dict().items():
+        assert second.model.state_dict()[name].equal(weight)
 
 
 def test_gpu_tells_its_options(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
