@@ -21,6 +21,7 @@ FOLDER = Path(__file__).parent.parent / "benchmarks"
 LIBRARIES = {"openstl_peers", "transcription"}
 SMALL = {
     "flops": ["--cells", "convlstm"],
+    "forecast": ["--models", "recipes/fast.yaml", "--size", "32", "40", "--context", "2", "--horizon", "3"],
     "full_resolution": ["--size", "16"],
     "gradient_norms": ["--models", "ms-convlstm", "--steps", "2", "--frames", "1"],
     "half_state": ["--models", "ms-convlstm", "--steps", "2"],
@@ -63,6 +64,14 @@ def test_flops(run: Run) -> None:
     found = rows(run("flops", *SMALL["flops"]))
     assert [cells[0] for cells in found] == ["convlstm"]
     assert all(0 < float(cells[4]) < 0.5 for cells in found)
+
+
+def test_forecast(run: Run) -> None:
+    found = rows(run("forecast", *SMALL["forecast"]))
+    assert [cells[:3] for cells in found] == [
+        ["recipes/fast.yaml", precision, kept] for precision in ("32", "bf16") for kept in ("no", "yes")
+    ]
+    assert all(float(cells[5].replace(",", "")) > 50 for cells in found)
 
 
 @pytest.mark.slow
