@@ -1,20 +1,25 @@
 """Quality after a time of training: models, ours and OpenSTL's, trained on one stream for equal CPU seconds.
 
+    python benchmarks/time_to_quality.py measure PLAN.yaml --out FOLDER [--openstl CHECKOUT]
     python benchmarks/time_to_quality.py train PLAN.yaml --out FOLDER [--only TEXT ...] [--jobs N] [--openstl CHECKOUT]
     python benchmarks/time_to_quality.py table FOLDER [--figure PICTURE.svg]
 
-A plan (`benchmarks/time_to_quality.yaml`) names contenders, and stages of trainings. A training has one thread, and a
-budget of CPU seconds: those of its steps; making batches and scoring do not count. All see the same sequences in the
-same order and forecast freely, and one code scores them. A training leaves one JSON file in FOLDER. One that has its
-file is not trained again; one that was stopped goes on from its last checkpoint. Without a checkout of OpenSTL's source
-its models are left out, and the table says so.
+A plan (`benchmarks/time_to_quality.yaml`) names contenders, and stages of trainings with budgets of CPU seconds. What
+an optimiser step takes on one thread is measured once, all contenders in turn in one process, and kept in costs.json: a
+training makes as many steps as fit into its budget at that cost, so that a busy machine changes no result. Making
+batches and scoring do not count. All contenders see the same sequences in the same order and forecast freely, and one
+code scores them. A training leaves one JSON file in FOLDER. One that has its file is not trained again; one that was
+stopped goes on from its last checkpoint. Without a checkout of OpenSTL's source its models are left out, and the table
+says so.
 """
 
 import argparse
 import json
 import math
+import os
 import re
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -25,7 +30,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -55,8 +60,11 @@ WATCHED = 64
 """Sequences of validation that are scored on the way."""
 MARKS = (30, 100, 300, 900)
 """CPU seconds after which they are."""
-CHECKPOINT = 120.0
+CHECKPOINT = 60.0
 """CPU seconds between two checkpoints."""
+ROUNDS = 7
+"""Times that each step is timed, after once that does not count."""
+COSTS = "costs.json"
 SCORING_BATCH = 8
 
 
@@ -107,15 +115,26 @@ class Training:
         return "-".join(map(str, (*words, f"{zlib.crc32(document.encode()):08x}")))
 
     @property
+    def cost_key(self) -> str:
+        """Name of what a step costs: a number of all that this depends on."""
+        parts = {"contender": asdict(self.contender), "data": self.data, "precision": self.precision}
+        return f"{zlib.crc32(json.dumps(parts, sort_keys=True).encode()):08x}"
+
+    @property
     def run_settings(self) -> RunSettings:
-        """Its settings as those of `msrnn train`; a peer has those of the training alone."""
-        own = {"precision": self.precision, "learning_rate": self.learning_rate, "seed": self.seed}
-        model = {"model": {"name": "ms-convlstm"}} if self.contender.peer else {}
-        return settings_from(merged(merged(merged(self.data, model), self.contender.settings), own))
+        """Its settings as those of `msrnn train`; a peer has those of the training alone.
+
+        An environment variable in the name of the data is its value.
+        """
+        own: dict[str, Any] = {"precision": self.precision, "learning_rate": self.learning_rate, "seed": self.seed}
+        own |= {"model": {"name": "ms-convlstm"}} if self.contender.peer else {}
+        if name := self.data["data"].get("name"):
+            own["data"] = {"name": os.path.expandvars(name)}
+        return settings_from(merged(merged(self.data, self.contender.settings), own))
 
 
 def trainings(plan: dict[str, Any]) -> Iterator[Training]:
-    """Yield the trainings of a plan, in its order. An environment variable in a data set's name is its value."""
+    """Yield the trainings of a plan, in its order."""
     contenders = {name: Contender(name, **(about or {})) for name, about in plan["contenders"].items()}
     for group in plan["trainings"]:
         data = plan["data"][group["data"]]
@@ -174,11 +193,25 @@ class Peer(nn.Module):
         return self.model.forecast(frames, horizon)
 
 
+class Cost(NamedTuple):
+    """CPU seconds of an optimiser step."""
+
+    short: float
+    """With one frame to predict."""
+    full: float
+    """With the whole horizon."""
+
+    def of(self, horizon: int, longest: int) -> float:
+        """Interpolate for a horizon."""
+        return self.full - (self.full - self.short) * (longest - horizon) / max(longest - 1, 1)
+
+
 class Trainer:
     """One training under way."""
 
-    def __init__(self, training: Training, models: ModuleType | None) -> None:
+    def __init__(self, training: Training, models: ModuleType | None, cost: Cost) -> None:
         self.training = training
+        self.cost = cost
         self.settings = settings = training.run_settings
         self.data: Data = open_data(settings.data, settings.context, settings.horizon, settings.seed)
         self.sequences: Drawn = self.data.training(1_000_000)
@@ -205,13 +238,24 @@ class Trainer:
 
     def advance(self) -> None:
         """Make one step of the optimiser; count its CPU seconds."""
-        batch = self.settings.batch_size
+        horizon = training_horizon(self.settings, self.progress)
+        self.take_step(horizon)
+        self.seconds += self.cost.of(horizon, self.settings.horizon)
+        self.step += 1
+
+    def take_step(self, horizon: int) -> float:
+        """Make one step; return its CPU seconds, without those of making the batch."""
+        batch, progress = self.settings.batch_size, self.progress
         samples = range(self.step * batch, (self.step + 1) * batch)
         values = torch.stack([self.sequences[sample] for sample in samples])
         began = time.process_time()
-        self._step(values, samples)
-        self.seconds += time.process_time() - began
-        self.step += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * learning_rate_factor(self.settings, progress)
+        self.optimizer.zero_grad(set_to_none=True)
+        self._loss(values, samples, horizon, progress).backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.largest_norm)
+        self.optimizer.step()
+        return time.process_time() - began
 
     def flops(self) -> int:
         """Count the floating-point operations of a training step over all frames."""
@@ -220,15 +264,6 @@ class Trainer:
             self._loss(values, range(self.settings.batch_size), self.settings.horizon, progress=1).backward()
         self.optimizer.zero_grad(set_to_none=True)
         return int(counter.get_total_flops())
-
-    def _step(self, values: Tensor, samples: range) -> None:
-        progress = self.progress
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * learning_rate_factor(self.settings, progress)
-        self.optimizer.zero_grad(set_to_none=True)
-        self._loss(values, samples, training_horizon(self.settings, progress), progress).backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.largest_norm)
-        self.optimizer.step()
 
     def _loss(self, values: Tensor, samples: range, horizon: int, progress: float) -> Tensor:
         settings, contender = self.settings, self.training.contender
@@ -285,7 +320,7 @@ class Trainer:
             "training": asdict(self.training),
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "steps": self.step,
-            "cpu_seconds": round(self.seconds, 1),
+            "cpu_seconds": round(self.seconds, 3),
             "flops_of_step": self.flops(),
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "scores": values,
@@ -310,10 +345,45 @@ class Trainer:
         self.curve = state["curve"]
 
 
+def measure(plan: Path, out: Path, openstl: Path | None) -> None:
+    """Time a step of every contender of a plan, all in turn, and keep the medians beside those that are there."""
+    torch.set_num_threads(1)
+    models = None if openstl is None else import_models(openstl)
+    found = {training.cost_key: training for training in trainings(read_plan(plan))}
+    able = {key: one for key, one in found.items() if one.contender.peer is None or models}
+    trainers = {key: Trainer(one, models, Cost(0, 0)) for key, one in able.items()}
+    times: dict[str, list[list[float]]] = {key: [[], []] for key in trainers}
+    for number in range(ROUNDS + 1):
+        sys.stderr.write(f"round {number} of {ROUNDS}\n")
+        for key, trainer in trainers.items():
+            for taken, horizon in zip(times[key], (1, trainer.settings.horizon), strict=True):
+                taken.append(trainer.take_step(horizon))
+    about = machine(torch.device("cpu"))
+    costs = {
+        key: {
+            "contender": found[key].contender.name,
+            "precision": found[key].precision,
+            "seconds": [statistics.median(taken[1:]) for taken in both],
+            "machine": about,
+        }
+        for key, both in times.items()
+    }
+    path = out / COSTS
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    with written(path) as partial:
+        partial.write_text(json.dumps(before | costs, indent=1) + "\n", encoding="utf-8")
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """Read a plan."""
+    plan: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return plan
+
+
 def train(plan: Path, out: Path, only: Sequence[str], jobs: int, openstl: Path | None) -> None:
     """Make the trainings of a plan that are not done yet, each in a process of its own."""
     wanted = []
-    for training in trainings(yaml.safe_load(plan.read_text(encoding="utf-8"))):
+    for training in trainings(read_plan(plan)):
         if (out / f"{training.key}.json").exists() or not all(text in training.key for text in only):
             continue
         if training.contender.peer is not None and openstl is None:
@@ -323,9 +393,8 @@ def train(plan: Path, out: Path, only: Sequence[str], jobs: int, openstl: Path |
 
     def start(training: Training) -> bool:
         command = [sys.executable, __file__, "one", json.dumps(asdict(training)), "--out", str(out)]
-        return (
-            subprocess.run([*command, *(["--openstl", str(openstl)] if openstl else [])], check=False).returncode == 0
-        )
+        command += ["--openstl", str(openstl)] if openstl else []
+        return subprocess.run(command, check=False).returncode == 0
 
     with ThreadPoolExecutor(jobs) as pool:
         if not all(list(pool.map(start, wanted))):
@@ -335,14 +404,17 @@ def train(plan: Path, out: Path, only: Sequence[str], jobs: int, openstl: Path |
 def train_one(training: Training, out: Path, openstl: Path | None) -> None:
     """Make one training, and leave its file."""
     torch.set_num_threads(1)
+    costs = json.loads((out / COSTS).read_text(encoding="utf-8")) if (out / COSTS).exists() else {}
+    if training.cost_key not in costs:
+        sys.exit(f"{training.key}: what its step costs is not known; first: time_to_quality.py measure")
+    cost = Cost(*costs[training.cost_key]["seconds"])
     result = out / f"{training.key}.json"
     checkpoint = result.with_suffix(".pt")
-    trainer = Trainer(training, None if openstl is None else import_models(openstl))
 
     def report(line: str) -> None:
         sys.stderr.write(f"{training.key}: {line}\n")
 
-    document = trainer.run(checkpoint, report)
+    document = Trainer(training, None if openstl is None else import_models(openstl), cost).run(checkpoint, report)
     with written(result) as partial:
         partial.write_text(json.dumps(document) + "\n", encoding="utf-8")
     checkpoint.unlink(missing_ok=True)
@@ -388,7 +460,7 @@ class Entry:
 def entries(folder: Path) -> dict[str, list[Entry]]:
     """Read the results of a folder, by stage: contenders, budgets and settings in order."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(set(folder.glob("*.json")) - {folder / COSTS}):
         result = json.loads(path.read_text(encoding="utf-8"))
         training = result["training"] | {"seed": None}
         groups.setdefault(json.dumps(training, sort_keys=True), []).append(result)
@@ -471,20 +543,24 @@ def draw(stages: dict[str, list[Entry]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
+    timed = commands.add_parser("measure", help="measure what a step costs")
     several = commands.add_parser("train", help="make the trainings of a plan")
-    several.add_argument("plan", type=Path)
+    for command in (timed, several):
+        command.add_argument("plan", type=Path)
     several.add_argument("--only", nargs="*", default=[], help="train what has all these in its name")
     several.add_argument("--jobs", type=int, default=1, help="trainings at a time")
     one = commands.add_parser("one", help="make one training (JSON)")
     one.add_argument("training", type=json.loads)
-    for command in (several, one):
+    for command in (timed, several, one):
         command.add_argument("--out", type=Path, required=True)
         command.add_argument("--openstl", type=Path, help="a checkout of OpenSTL's source")
     tables = commands.add_parser("table", help="print the tables of what is done")
     tables.add_argument("folder", type=Path)
     tables.add_argument("--figure", type=Path)
     arguments = parser.parse_args()
-    if arguments.command == "train":
+    if arguments.command == "measure":
+        measure(arguments.plan, arguments.out, arguments.openstl)
+    elif arguments.command == "train":
         train(arguments.plan, arguments.out, arguments.only, arguments.jobs, arguments.openstl)
     elif arguments.command == "one":
         document = arguments.training

@@ -1,6 +1,7 @@
 """Every script in `benchmarks/` runs, on little."""
 
 import importlib
+import json
 import re
 import runpy
 import shutil
@@ -208,12 +209,22 @@ def test_time_to_quality(run: Run, tmp_path: Path) -> None:
     (checkout / "openstl" / "models.py").write_text(CHECKOUT)
     plan.write_text(PLAN)
     one = ("train", plan, "--out", out, "--only", "bf16", "0.2s", "seed0")
+    with pytest.raises(SystemExit, match="some trainings failed"):
+        run("time_to_quality", *one)
+    run("time_to_quality", "measure", plan, "--out", out)
     run("time_to_quality", *one)
-    assert {path.name.split("-")[1] for path in out.iterdir()} == {"ours", "changed"}
+    names = {path.name.split("-")[1] for path in out.glob("final-*")}
+    assert names == {"ours", "changed"}
     assert "OpenSTL's models are left out" in run("time_to_quality", "table", out)
-    made = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    made = {path: path.stat().st_mtime_ns for path in out.glob("final-*")}
+    before = json.loads((out / "costs.json").read_text())
+    run("time_to_quality", "measure", plan, "--out", out, "--openstl", checkout)
+    costs = json.loads((out / "costs.json").read_text())
+    assert (len(before), len(costs)) == (4, 8)
+    assert all(seconds > 0 for cost in costs.values() for seconds in cost["seconds"])
     run("time_to_quality", *one, "--openstl", checkout)
-    assert {path.name.split("-")[1] for path in out.iterdir()} == {"ours", "changed", "recurrent", "simvp"}
+    names = {path.name.split("-")[1] for path in out.glob("final-*")}
+    assert names == {"ours", "changed", "recurrent", "simvp"}
     assert {path: path.stat().st_mtime_ns for path in made} == made
     run("time_to_quality", "train", plan, "--out", out, "--only", "ours-bf16", "seed1", "--jobs", 2)
     text = run("time_to_quality", "table", out, "--figure", tmp_path / "figure.svg")
@@ -238,7 +249,11 @@ def test_a_training_for_quality_goes_on_where_it_stopped(tmp_path: Path, monkeyp
     plan = yaml.safe_load(PLAN)
     training = next(script.trainings(plan))
     checkpoint = tmp_path / "last.pt"
-    first = script.Trainer(training, None)
+    cost = script.Cost(0.01, 0.03)
+    assert [cost.of(horizon, 5) for horizon in (1, 3, 5)] == pytest.approx([0.01, 0.02, 0.03])
+    whole = script.Trainer(training, None, cost)
+    expected = whole.run(tmp_path / "whole.pt", print)
+    first = script.Trainer(training, None, cost)
     advance = first.advance
 
     def stop() -> None:
@@ -249,17 +264,11 @@ def test_a_training_for_quality_goes_on_where_it_stopped(tmp_path: Path, monkeyp
     first.advance = stop
     with pytest.raises(KeyboardInterrupt):
         first.run(checkpoint, print)
-    second = script.Trainer(training, None)
-    seen = []
-
-    def end() -> None:
-        seen.append(second.step)
-        second.seconds = 1.0
-
-    second.advance = end
-    second.run(checkpoint, print)
-    assert seen == [3]
-    for name, weight in first.model.state_dict().items():
+    second = script.Trainer(training, None, cost)
+    resumed = second.run(checkpoint, print)
+    assert resumed["steps"] == expected["steps"] > 4
+    assert resumed["scores"] == expected["scores"]
+    for name, weight in whole.model.state_dict().items():
         assert second.model.state_dict()[name].equal(weight)
 
 
