@@ -3,7 +3,7 @@
 They need torch alone. OpenSTL imports more packages, for other models; they may be missing.
 """
 
-import importlib.util
+import importlib
 import sys
 from argparse import Namespace
 from collections.abc import Sequence

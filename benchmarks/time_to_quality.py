@@ -24,6 +24,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -59,7 +60,7 @@ from msrnn.training.scheduled_sampling import SCHEDULES, draw_mask
 WATCHED = 64
 """Sequences of validation that are scored on the way."""
 MARKS = (30, 100, 300, 900)
-"""CPU seconds after which they are."""
+"""CPU seconds after which they are scored."""
 CHECKPOINT = 60.0
 """CPU seconds between two checkpoints."""
 ROUNDS = 7
@@ -194,7 +195,7 @@ class Peer(nn.Module):
 
 
 class Cost(NamedTuple):
-    """CPU seconds of an optimiser step."""
+    """CPU seconds, or floating-point operations, of an optimiser step."""
 
     short: float
     """With one frame to predict."""
@@ -230,6 +231,8 @@ class Trainer:
         self.schedule = SCHEDULES[settings.sampling or "scheduled"]
         self.step = 0
         self.seconds = 0.0
+        self.horizons: Counter[int] = Counter()
+        """Steps so far, by horizon."""
         self.curve: list[dict[str, float]] = []
 
     @property
@@ -241,6 +244,7 @@ class Trainer:
         horizon = training_horizon(self.settings, self.progress)
         self.take_step(horizon)
         self.seconds += self.cost.of(horizon, self.settings.horizon)
+        self.horizons[horizon] += 1
         self.step += 1
 
     def take_step(self, horizon: int) -> float:
@@ -257,13 +261,17 @@ class Trainer:
         self.optimizer.step()
         return time.process_time() - began
 
-    def flops(self) -> int:
-        """Count the floating-point operations of a training step over all frames."""
-        values = torch.stack([self.sequences[sample] for sample in range(self.settings.batch_size)])
-        with FlopCounterMode(display=False) as counter:
-            self._loss(values, range(self.settings.batch_size), self.settings.horizon, progress=1).backward()
+    def flops(self) -> float:
+        """Count the floating-point operations of the steps so far."""
+        longest, batch = self.settings.horizon, range(self.settings.batch_size)
+        values = torch.stack([self.sequences[sample] for sample in batch])
+        counted = []
+        for horizon in (1, longest):
+            with FlopCounterMode(display=False) as counter:
+                self._loss(values, batch, horizon, progress=1).backward()
+            counted.append(counter.get_total_flops())
         self.optimizer.zero_grad(set_to_none=True)
-        return int(counter.get_total_flops())
+        return sum(count * Cost(*counted).of(horizon, longest) for horizon, count in self.horizons.items())
 
     def _loss(self, values: Tensor, samples: range, horizon: int, progress: float) -> Tensor:
         settings, contender = self.settings, self.training.contender
@@ -321,7 +329,7 @@ class Trainer:
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "steps": self.step,
             "cpu_seconds": round(self.seconds, 3),
-            "flops_of_step": self.flops(),
+            "flops": self.flops(),
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "scores": values,
             "curve": self.curve,
@@ -333,7 +341,9 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "progress": [self.step, self.seconds],
+            "horizons": dict(self.horizons),
             "curve": self.curve,
+            "draws": torch.get_rng_state(),
         }
         with written(checkpoint) as partial:
             torch.save(state, partial)
@@ -342,7 +352,9 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["progress"]
+        self.horizons = Counter(state["horizons"])
         self.curve = state["curve"]
+        torch.set_rng_state(state["draws"])
 
 
 def measure(plan: Path, out: Path, openstl: Path | None) -> None:
@@ -439,11 +451,6 @@ class Entry:
         return sum(values) / len(values)
 
     @property
-    def flops(self) -> float:
-        """Floating-point operations of a training."""
-        return self.mean("steps") * self.mean("flops_of_step")
-
-    @property
     def errors(self) -> np.ndarray:
         """Squared error per frame of each sequence, mean over seeds."""
         each: np.ndarray = np.array([result["scores"]["mse_sum_of_each"] for result in self.results])
@@ -467,7 +474,7 @@ def entries(folder: Path) -> dict[str, list[Entry]]:
     stages: dict[str, list[Entry]] = {}
     for entry in map(Entry, groups.values()):
         stages.setdefault(entry.training["stage"], []).append(entry)
-    order = ("seconds", "precision", "learning_rate")
+    order = ("precision", "learning_rate")
     for found in stages.values():
         found.sort(key=lambda entry: (entry.training["seconds"], entry.name, *(entry.training[key] for key in order)))
     return stages
@@ -492,8 +499,7 @@ def table(stage: str, found: list[Entry]) -> Table:
     rows = []
     for entry in found:
         training = entry.training
-        other = training["contender"]["against"]
-        like = [one for one in found if (one.name, one.training["seconds"]) == (other, training["seconds"])]
+        other = _compared(entry, found)
         rows.append(
             (
                 entry.name,
@@ -504,16 +510,26 @@ def table(stage: str, found: list[Entry]) -> Table:
                 str(len(entry.results)),
                 entry.mean("steps"),
                 entry.mean("cpu_seconds") / entry.mean("steps"),
-                entry.flops / 1e12,
+                entry.mean("flops") / 1e12,
                 entry.mean("peak_mib"),
                 entry.mean("scores", "mse_sum"),
                 entry.mean("scores", "ssim"),
-                f"{other}: {entry.against(like[0])}" if like else "",
+                f"{other.name}: {entry.against(other)}" if other else "",
             )
         )
     split, data = found[0].training["split"], found[0].training["data"].get("data", {}).get("name", "moving digits")
     count = found[0].training["sequences"]
     return Table(f"{stage}: {data}, {count} sequences of {split}", columns, rows)
+
+
+def _compared(entry: Entry, found: list[Entry]) -> Entry | None:
+    """Find what a contender is compared with: at equal seconds, and equal settings, if there are several."""
+    name, seconds = entry.training["contender"]["against"], entry.training["seconds"]
+    like = [one for one in found if (one.name, one.training["seconds"]) == (name, seconds)]
+    for key in ("precision", "learning_rate"):
+        if len(like) > 1:
+            like = [one for one in like if one.training[key] == entry.training[key]]
+    return like[0] if like else None
 
 
 def draw(stages: dict[str, list[Entry]], path: Path) -> None:
@@ -527,7 +543,9 @@ def draw(stages: dict[str, list[Entry]], path: Path) -> None:
         own.sort(key=lambda entry: float(entry.training["seconds"]))
         for row, score in enumerate(("mse_sum", "ssim")):
             values = [entry.mean("scores", score) for entry in own]
-            for column, work in enumerate(([e.mean("cpu_seconds") for e in own], [e.flops / 1e12 for e in own])):
+            for column, work in enumerate(
+                ([e.mean("cpu_seconds") for e in own], [e.mean("flops") / 1e12 for e in own])
+            ):
                 panels[row, column].plot(work, values, color=colour, marker="o", markersize=4, label=name)
     for row, label in enumerate(("squared error per frame", "SSIM")):
         panels[row, 0].set_ylabel(label)

@@ -57,7 +57,7 @@ def keep_freed_memory() -> bool:
     """Keep the memory of large tensors that are freed, in the whole process, for the next ones.
 
     By default the GNU C library maps each large tensor anew, and a forecast on a CPU may spend half its time on that.
-    The process takes more memory at its peak, and gives none back.
+    The process takes more memory, gives none back, and may go on growing for a while: the heap becomes fragmented.
 
     Returns:
         True where the C library can do so (glibc), False elsewhere.
@@ -65,8 +65,8 @@ def keep_freed_memory() -> bool:
     library: Any = ctypes.CDLL(None) if os.name == "posix" else None
     if not hasattr(library, "mallopt"):
         return False
-    trim_threshold, largest_mapped = -1, -4  # numbers of malloc.h
-    return bool(library.mallopt(largest_mapped, 0) and library.mallopt(trim_threshold, 2**31 - 1))
+    trim_threshold, largest_mapped, never = -1, -4, -1  # numbers of malloc.h
+    return bool(library.mallopt(largest_mapped, 0) and library.mallopt(trim_threshold, never))
 
 
 def cpu_flags() -> set[str]:

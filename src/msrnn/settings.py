@@ -24,6 +24,7 @@ UnitName = Literal["mm/h", "mm", "dBZ", "1"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "64", "bf16"]
 Memory = Literal["keep", "step", "sqrt"]
+Patch = Literal[1, 2, 4, 8]
 Skips = Literal["none", "mirror", "unet3+", "full"]
 
 
@@ -47,7 +48,7 @@ class ModelSettings:
     skips: Skips | None = None
     """Earlier layers whose outputs are added to a layer's input: none, mirror, unet3+ or full. Default: as the name
     says."""
-    patch: Literal[1, 2, 4, 8] = 1
+    patch: Patch = 1
     """Edge in pixels of the patches that the network works on; the work falls by its square. 1 is the paper's."""
     memory: Literal[Memory, "auto"] = "keep"
     """Memory mode of training: hold all activations (keep), the state of each step (step) or of a few (sqrt), and
@@ -314,8 +315,8 @@ class RunSettings:
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """Reaction to a loss or gradient that is not finite: stop and name the sequences, or skip the step and count."""
     precision: Literal[Precision, "auto"] = "auto"
-    """Floating point: 32 or 64 bit, or mixed with bfloat16 (bf16); auto: bf16 where it is faster than 32, by a short
-    measurement."""
+    """Floating point: 32 or 64 bit, or mixed with bfloat16 (bf16); auto: bf16 where it is at least 1.2 times as fast
+    as 32, by a short measurement."""
     device: Device = "auto"
     """Device to train on."""
     compile: bool = False

@@ -42,8 +42,8 @@ def test_two_processes_are_one(alone: Path, tmp_path: Path) -> None:
 def test_two_processes_are_one_to_the_last_digits(tmp_path: Path) -> None:
     """In float64, where what rounding differs by does not grow to 1e-6; in parts, and with workers."""
     one, two = tmp_path / "one", tmp_path / "two"
-    finish(start(arguments(one, **OPTIONS, precision=64)))
-    finish(start(arguments(two, **OPTIONS, precision=64, devices=2, accumulate=2, workers=1)))
+    finish(start(arguments(one, **OPTIONS, precision=64, curriculum=0.5)))
+    finish(start(arguments(two, **OPTIONS, precision=64, curriculum=0.5, devices=2, accumulate=2, workers=1)))
     assert_same(one, two, 1e-10)
 
 

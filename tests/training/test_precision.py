@@ -47,11 +47,18 @@ def test_float32_without_fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("fast")
 def test_what_is_faster_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     times_as_fast(1.93, monkeypatch)
-    said = "precision auto: bf16; bf16 is 1.9 times as fast as 32 here"
+    said = "precision auto: bf16; bf16 is 1.93 times as fast as 32 here"
     assert choose_precision(MODEL, (1, 16, 16), 4, CPU) == ("bf16", said)
     times_as_fast(0.8, monkeypatch)
-    said = "precision auto: 32; bf16 is 0.8 times as fast as 32 here"
+    said = "precision auto: 32; bf16 is 0.80 times as fast as 32 here"
     assert choose_precision(MODEL, (1, 16, 16), 4, CPU) == ("32", said)
+
+
+@pytest.mark.usefixtures("fast")
+def test_bfloat16_must_be_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for ratio, chosen in ((1.19, "32"), (1.2, "bf16")):
+        times_as_fast(ratio, monkeypatch)
+        assert choose_precision(MODEL, (1, 16, 16), 4, CPU)[0] == chosen
 
 
 @pytest.mark.usefixtures("fast")

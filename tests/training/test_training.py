@@ -146,23 +146,26 @@ def test_interrupted_equals_uninterrupted(
     assert metrics(resumed) == metrics(finished)
 
 
-@pytest.mark.parametrize("precision", ["64", "bf16"])
+@pytest.mark.parametrize("options", [{"precision": "64"}, {"precision": "bf16"}, {"horizon": 4, "curriculum": 1}])
 @pytest.mark.parametrize("optimizer_step", [3, 4])
-def test_interrupted_equals_uninterrupted_in_other_precisions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, optimizer_step: int
+def test_interrupted_equals_uninterrupted_with_other_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], optimizer_step: int
 ) -> None:
-    """Precision too is that of the run: float64 stays float64."""
+    """Precision too is that of the run: float64 stays float64; a curriculum goes on where it was."""
     monkeypatch.setattr("msrnn.training.callbacks.CHECKPOINT_SECONDS", 0)
-    whole = train(small(precision=precision), tmp_path / "whole")
-    stopped_at(optimizer_step, monkeypatch, tmp_path / "run", precision=precision)
-    resumed = train(small(precision=precision), tmp_path / "run", resume=True)
+    whole = train(small(**options), tmp_path / "whole")
+    stopped_at(optimizer_step, monkeypatch, tmp_path / "run", **options)
+    resumed = train(small(**options), tmp_path / "run", resume=True)
     ours, theirs = (torch.load(run.last_checkpoint, weights_only=True) for run in (resumed, whole))
     for part in ("state_dict", "optimizer_states"):
         torch.testing.assert_close(ours[part], theirs[part], rtol=0, atol=0)
     torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
     assert metrics(resumed) == metrics(whole)
-    dtype = torch.float64 if precision == "64" else torch.float32
-    assert {weight.dtype for weight in weights(resumed).values()} == {dtype}
+    double = options.get("precision") == "64"
+    assert {weight.dtype for weight in weights(resumed).values()} == {torch.float64 if double else torch.float32}
+    if double:
+        loaded = msrnn.load(resumed, "cpu", precision="64")
+        torch.testing.assert_close(dict(loaded.model.state_dict()), weights(resumed), rtol=0, atol=0)
 
 
 def test_resume_in_another_memory_mode(finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from msrnn.analysis.summary import LAGS, Analysis
 from msrnn.analysis.workload import cost_of
 from msrnn.data import open_data
 from msrnn.device import find_device, free_memory
-from msrnn.nn.models import build_model, pair
+from msrnn.nn.models import MODELS, PLAIN, build_model, counterpart, mirrored_scales
 from msrnn.runs.predictor import Predictor
 from msrnn.settings import Memory, ModelSettings
 
@@ -95,7 +95,10 @@ def _analysis(
 ) -> Analysis:
     where = find_device(device)
     build_model(replace(settings, hidden_channels=4), channels)  # says what is wrong with the settings
-    both = pair(settings)
+    other = counterpart(settings.name)
+    depth = len(settings.scales or PLAIN)
+    scales = (1,) * depth if MODELS[other].scales == PLAIN else mirrored_scales(depth)
+    both = settings, replace(settings, name=other, scales=scales, skips=None)
     steps = min(workload.steps, LAGS[-1] + 1)
     small = (build_model(replace(one, hidden_channels=4), channels) for one in both)  # structure is the same
     return Analysis(

@@ -1,6 +1,5 @@
-"""The cost of a forecast, before it is made: time, measured on a part of a frame, and memory, counted."""
+"""The cost of a forecast, before it is made: time, measured on one step, and memory, counted."""
 
-import statistics
 import time
 from dataclasses import replace
 
@@ -9,23 +8,18 @@ import torch
 from msrnn.analysis.cost import Workload
 from msrnn.analysis.workload import cost_of
 from msrnn.device import autocast, find_device, has_fast_bfloat16, set_memory_format
-from msrnn.nn.models import build_model, pair
+from msrnn.nn.models import build_model
 from msrnn.settings import ModelSettings, Precision
-from msrnn.tables import BYTES, Column, Table, scale_of
-
-LARGEST = 256
-"""Edge in pixels of the part of a frame that is timed, at most."""
-TIMED = 3
-"""Time steps that are timed, after one that is not."""
+from msrnn.tables import BYTES, Table, scale_of
 
 
 def forecast_table(
     settings: ModelSettings, channels: int, workload: Workload, precision: Precision | None = None, device: str = "auto"
 ) -> Table:
-    """Tabulate what a forecast costs: a model, beside the plain stack or the pyramid of the same cell.
+    """Tabulate what a forecast costs in each precision.
 
-    Time is that of some time steps on a part of a frame, in proportion to pixels and steps. Memory is the most that is
-    alive at once while frames are made one by one, as `msrnn predict` does: weights, context, one step and its state.
+    Time is that of one time step after a first, times the steps. Memory is the most that is alive at once while frames
+    are made one by one, as `msrnn predict` does: weights, context, one step and its state.
 
     Args:
         settings: the model.
@@ -38,26 +32,18 @@ def forecast_table(
         SettingsError: the settings are not possible, or there is no such device.
     """
     where = find_device(device)
-    both = pair(settings)
     shown: list[Precision] = ["32", "bf16"] if has_fast_bfloat16(where) else ["32"]
     works = [replace(workload, precision=one) for one in ([precision] if precision else shown)]
-    held = [[_bytes(one, channels, work) for one in both] for work in works]
-    unit, divisor = scale_of(min(map(min, held)), BYTES)
+    held = [_bytes(settings, channels, work) for work in works]
+    unit, divisor = scale_of(min(held), BYTES)
     rows = [
-        (f"seconds, about, in {work.precision}", *(_rounded(_seconds(one, channels, work, where)) for one in both))
-        for work in works
+        (work.precision, _rounded(_seconds(settings, channels, work, where)), _rounded(bytes_ / divisor))
+        for work, bytes_ in zip(works, held, strict=True)
     ]
-    for work, bytes_ in zip(works, held, strict=True):
-        rows.append((f"{unit} at most, in {work.precision}", *(_rounded(one / divisor) for one in bytes_)))
     height, width = workload.size
-    title = f"A forecast of {workload.horizon} frames from {workload.context}, {height}x{width}, on {where}"
-    columns = [Column("", align="<", width=28), *(Column(one.name, width=16) for one in both)]
-    return Table(title, columns, rows)
-
-
-def _rounded(number: float) -> str:
-    """Write a number with two or three digits."""
-    return f"{number:.2g}" if number < 1 else f"{number:.1f}" if number < 10 else f"{number:.0f}"
+    frames = f"{workload.horizon} frames from {workload.context}, {height}x{width}"
+    title = f"A forecast by {settings.name}: {frames}, on {where}"
+    return Table(title, ["precision", "seconds, about", f"{unit} at most"], rows)
 
 
 def _bytes(settings: ModelSettings, channels: int, workload: Workload) -> int:
@@ -73,21 +59,18 @@ def _seconds(settings: ModelSettings, channels: int, workload: Workload, device:
     if workload.precision == "64":
         model.double()
     set_memory_format(model.to(device), device)
-    part = [min(edge, LARGEST) for edge in workload.size]
-    frame = torch.rand(workload.batch, channels, *part, device=device, dtype=model.embed.weight.dtype)
-    times, state = [], None
+    frame = torch.rand(workload.batch, channels, *workload.size, device=device, dtype=model.embed.weight.dtype)
     with torch.no_grad(), autocast(workload.precision, device.type):
-        for _ in range(1 + TIMED):
-            began = time.perf_counter()
-            _, state = model.step(frame, state)
-            if frame.is_cuda:
-                torch.cuda.synchronize(device)
-            times.append(time.perf_counter() - began)
-    pixels = (_padded(workload.size, model.multiple), _padded(part, model.multiple))
-    return workload.steps * statistics.median(times[1:]) * pixels[0] / pixels[1]
+        _, state = model.step(frame)
+        if frame.is_cuda:
+            torch.cuda.synchronize(device)
+        began = time.perf_counter()
+        model.step(frame, state)
+        if frame.is_cuda:
+            torch.cuda.synchronize(device)
+    return workload.steps * (time.perf_counter() - began)
 
 
-def _padded(size: tuple[int, int] | list[int], multiple: int) -> int:
-    """Count the pixels of a frame that is padded to a multiple."""
-    height, width = (edge + -edge % multiple for edge in size)
-    return height * width
+def _rounded(number: float) -> str:
+    """Write a number with at least two digits."""
+    return f"{number:.2g}" if number < 10 else f"{number:.0f}"

@@ -10,14 +10,11 @@ from msrnn.settings import ModelSettings, RunSettings
 
 
 def workload_of(settings: RunSettings, sequence: Sequence[int], processes: int = 1) -> Workload:
-    """Return what each process computes at a time, for sequences of shape (time, channel, y, x).
-
-    Precision auto counts as 32.
-    """
+    """Return what each process computes at a time, for sequences of shape (time, channel, y, x); precision is known."""
     height, width = sequence[-2:]
     batch = settings.batch_size // (settings.accumulate * processes)
-    precision = "32" if settings.precision == "auto" else settings.precision
-    return Workload((height, width), settings.context, settings.horizon, batch, precision)
+    assert settings.precision != "auto"
+    return Workload((height, width), settings.context, settings.horizon, batch, settings.precision)
 
 
 def cost_of(model: ModelSettings, channels: int, workload: Workload) -> Cost:

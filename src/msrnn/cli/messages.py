@@ -35,16 +35,6 @@ def telling(what: str) -> Iterator[None]:
         show("")
 
 
-def allow_memory(wanted: bool) -> None:
-    """Keep the memory of freed tensors, if that is wanted; say so where it cannot be done."""
-    if not wanted:
-        return
-    from msrnn.device import keep_freed_memory
-
-    if not keep_freed_memory():
-        say("--keep-memory changes nothing here: it needs the GNU C library")
-
-
 def at_least_one(**values: int) -> None:
     """Raise a SettingsError if a setting is less than 1."""
     for name, value in values.items():

@@ -20,7 +20,7 @@ CACHED_BYTES, CACHED_FILES = 256 << 20, 64
 
 
 class Stream(NamedTuple):
-    """A sequence whose frames are made one after the other, when they are asked for, once."""
+    """Sequence whose frames are made one by one, as they are asked for; they can be read once."""
 
     like: xr.DataArray
     """Coordinates and attributes, (time, channel, y, x); its values are not read."""

@@ -55,20 +55,18 @@ def save_sequences(path: Path, sequences: Sequence[Stream]) -> None:
     name, attrs = _variable(like.attrs, like.coords)
     coords = xr.Dataset(coords=like.coords, attrs=ABOUT)
     if path.suffix == ".zarr":
-        partial = _partial(path)
-        _to_zarr(coords, partial)
-        group = zarr.open_group(partial, mode="r+")
-        variable = group.create_array(
-            name,
-            shape=shape,
-            chunks=chunks,
-            dtype="float32",
-            fill_value=np.nan,
-            dimension_names=axes,
-            attributes=attrs,
-        )
-        _fill(variable, sequences)
-        _put(partial, path)
+        with _written_store(path) as partial:
+            _to_zarr(coords, partial)
+            variable = zarr.open_group(partial, mode="r+").create_array(
+                name,
+                shape=shape,
+                chunks=chunks,
+                dtype="float32",
+                fill_value=np.nan,
+                dimension_names=axes,
+                attributes=attrs,
+            )
+            _fill(variable, sequences)
         return
     with written(path) as partial:
         coords.to_netcdf(partial, engine="h5netcdf")
@@ -206,9 +204,11 @@ def _done(partial: Path, this: dict[str, Any]) -> int:
 def _variable(attrs: Mapping[str, Any], coords: Iterable[Hashable]) -> tuple[str, dict[str, Any]]:
     """Return the name and attributes that the CF conventions want for a sequence's variable."""
     name, standard_name = NAMES[attrs["units"]]
-    others = " ".join(str(coord) for coord in coords if coord not in (*AXES, attrs.get("grid_mapping")))
+    others = " ".join(str(coord) for coord in coords if coord not in AXES)
     optional = {"standard_name": standard_name, "coordinates": others}
-    return name, dict(attrs) | {key: value for key, value in optional.items() if value}
+    numbers = (np.ndarray, np.generic)  # are no JSON
+    plain = {key: value.tolist() if isinstance(value, numbers) else value for key, value in attrs.items()}
+    return name, plain | {key: value for key, value in optional.items() if value}
 
 
 def _to_zarr(data: xr.Dataset, path: Path) -> None:
@@ -220,6 +220,17 @@ def _to_zarr(data: xr.Dataset, path: Path) -> None:
 
 def _partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
+
+
+@contextmanager
+def _written_store(path: Path) -> Iterator[Path]:
+    """Yield a temporary store; on success it replaces `path`, on error it is removed."""
+    partial = _partial(path)
+    try:
+        yield partial
+        _put(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _put(partial: Path, path: Path) -> None:

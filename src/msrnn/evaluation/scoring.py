@@ -191,6 +191,7 @@ def score_forecasts(
         "sequences": len(of_each),
         "fingerprint": dataset.fingerprint,
         "weights": predictor.fingerprint,
+        "precision": predictor.precision,
         "blocks": count,
         "block": block,
         "ranked_by": list(ranked_by),

@@ -1,7 +1,7 @@
 """The forecaster: embed -> pyramid -> head, from frames to frames, rolled out over time."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,10 @@ from msrnn.nn import recompute
 from msrnn.nn.cells.base import Cell
 from msrnn.nn.ops.convolution import compute_dtype
 from msrnn.nn.pyramid import Pyramid, PyramidState
+from msrnn.settings import Patch
 
-PATCHES = (1, 2, 4, 8)
-"""Edges of a patch in pixels that are possible."""
+PATCHES: tuple[int, ...] = get_args(Patch)
+"""Possible edges of a patch, in pixels."""
 Carry = tuple[Tensor | None, Tensor | None, PyramidState | None]
 """Last output of the model, the other channels that it keeps, and its state."""
 Advance = tuple[Carry, tuple[Tensor, Tensor]]  # named here: torch.compile cannot follow a subscript inside a function
@@ -142,7 +143,6 @@ class Forecaster(nn.Module):
         predictions, auxiliary = self._roll_out(frames, context, length - 1, truth_mask)
         return torch.stack(predictions, dim=1), torch.stack(auxiliary).mean()
 
-    @torch.no_grad()
     def forecast(self, frames: Tensor, horizon: int) -> Tensor:
         """Predict the next `horizon` frames, without gradients.
 
@@ -159,9 +159,9 @@ class Forecaster(nn.Module):
         return torch.stack(list(self.leads(frames, horizon)), dim=1)
 
     def leads(self, frames: Tensor, horizon: int) -> Iterator[Tensor]:
-        """Predict the next `horizon` frames one by one, so that memory does not grow with the horizon.
+        """Predict the next `horizon` frames one by one, without gradients; memory does not grow with the horizon.
 
-        Gradients are followed as far as the caller allows: use it under `torch.no_grad()`.
+        Do not change a frame in place: it is the next input.
 
         Args:
             frames: (batch, T, in_channels, y, x), the context.
@@ -204,6 +204,7 @@ class Forecaster(nn.Module):
         next_frame, state, _ = self._advance(frame, state)
         return next_frame, state
 
+    @torch.no_grad()
     def _leads(self, frames: Tensor, horizon: int) -> Iterator[Tensor]:
         self._begin(frames)
         state = None

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -65,14 +65,6 @@ def find_model(name: str | type[Cell]) -> Model:
 def counterpart(name: str) -> str:
     """Return the name of the plain stack of a multi-scale model's cell, or the other way round."""
     return next(other for other, model in MODELS.items() if model.cell is MODELS[name].cell and other != name)
-
-
-def pair(settings: ModelSettings) -> tuple[ModelSettings, ModelSettings]:
-    """Return a model, and the plain stack or the mirrored pyramid of the same cell and depth."""
-    other = counterpart(settings.name)
-    depth = len(settings.scales or PLAIN)
-    scales = (1,) * depth if MODELS[other].scales == PLAIN else mirrored_scales(depth)
-    return settings, replace(settings, name=other, scales=scales, skips=None)
 
 
 def _options(cell: type[Cell]) -> list[str]:

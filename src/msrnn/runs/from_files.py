@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from tqdm import tqdm
 
 from msrnn.data.archive import Archive, find_files, open_archive
 from msrnn.data.field import Field
@@ -87,7 +88,7 @@ def predict_files(
     wanted = predictor.settings.context if context is None else context
     given = [_last(archive, number, wanted) for number in range(len(archive.sequences))]
     with _named(Setting("input", files[0])):
-        forecasts = [predictor.stream(one, horizon) for one in given]
+        forecasts = [_watched(predictor.stream(one, horizon)) for one in given]
     try:
         FORMATS[output.suffix](output, Forecasts(predictor.field, archive, given, forecasts))
     except OSError as error:
@@ -112,6 +113,13 @@ def _last(archive: Archive, number: int, wanted: int) -> xr.DataArray:
         fewer = ("give more, or use fewer with ", Setting("context", len(sequence)))
         raise SettingsError(Setting("input", path), count, *(fewer if len(sequence) else ("give others",)))
     return sequence[-wanted:]
+
+
+def _watched(forecast: Stream) -> Stream:
+    """Show on a terminal how far a forecast is."""
+    total = len(forecast.like)
+    bar = tqdm(forecast.frames, "forecasting", total, unit="frame", disable=None, delay=2, leave=False)
+    return Stream(forecast.like, bar)
 
 
 def _line(output: Path, archive: Archive, given: list[xr.DataArray], forecasts: list[Stream]) -> str:

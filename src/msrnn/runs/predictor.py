@@ -41,12 +41,13 @@ class Predictor:
 
     @property
     def fingerprint(self) -> int:
-        """Number that tells these weights from others."""
+        """Number that tells these weights from others, in whatever precision forecasts are made."""
         fingerprint = 0
         for name, weight in sorted(self.model.state_dict().items()):
+            stored = weight.float() if self.precision == "64" != self.settings.precision else weight
             fingerprint = zlib.crc32(name.encode(), fingerprint)
             fingerprint = zlib.crc32(
-                weight.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes(), fingerprint
+                stored.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes(), fingerprint
             )
         return fingerprint
 
@@ -77,7 +78,7 @@ class Predictor:
         """
         horizon = self.settings.horizon if horizon is None else horizon
         if isinstance(frames, xr.DataArray):
-            if frames.ndim == 3:
+            if frames.dims == AXES[:1] + AXES[2:]:
                 return self.stream(frames.expand_dims("channel", axis=1), horizon).whole().isel(channel=0, drop=True)
             return self.stream(frames, horizon).whole()
         if not isinstance(frames, np.ndarray):
@@ -113,13 +114,13 @@ class Predictor:
         Raises:
             ValueError: shape, type, units, time step, grid or values do not fit.
         """
-        full, horizon = frames, self.settings.horizon if horizon is None else horizon
-        if full.dims != AXES:
+        horizon = self.settings.horizon if horizon is None else horizon
+        if frames.dims != AXES:
             raise ValueError(f"frames must be {', '.join(AXES)}, got {', '.join(map(str, frames.dims))}")
-        if "units" not in full.attrs:
+        if "units" not in frames.attrs:
             raise ValueError(f"frames need the attribute units, e.g. frames.attrs['units'] = {self.field.units.name!r}")
-        timed = "time" in full.coords and full["time"].dtype.kind == "M"
-        times = full["time"].values if "time" in full.coords else np.arange(len(full))
+        timed = "time" in frames.coords and frames["time"].dtype.kind == "M"
+        times = frames["time"].values if "time" in frames.coords else np.arange(len(frames))
         times = (times.astype("datetime64[ns]") if timed else times).astype(np.int64)
         step = step_between([times])
         if (np.diff(times) != step).any():
@@ -127,18 +128,17 @@ class Predictor:
         if not step:  # one frame
             step = round((self.field.step_minutes or 1) * MINUTE_NS) if timed else 1
         size = self.settings.data.frame_size
-        self.field.check("frames", Field.of_sequence(full, step / MINUTE_NS if timed else None, size))
-        units = Units.from_attrs(full.attrs)
-        values = self.field.of_values(torch.from_numpy(full.values.astype(np.float32)), units, size)
+        self.field.check("frames", Field.of_sequence(frames, step / MINUTE_NS if timed else None, size))
+        units = Units.from_attrs(frames.attrs)
+        values = self.field.of_values(torch.from_numpy(frames.values.astype(np.float32)), units, size)
         self._check(values[None].numpy(), "")
         leads = self._leads(values, horizon)
         shape = (horizon, self.model.out_channels, *values.shape[-2:])
-        like = _after(full, np.broadcast_to(np.float32(np.nan), shape), step, timed)
+        like = _after(frames, np.broadcast_to(np.float32(np.nan), shape), step, timed)
         return Stream(like, (self.field.to_values(lead, units).numpy() for lead in leads))
 
     def _leads(self, values: Tensor, horizon: int) -> Iterator[Tensor]:
         """Forecast from values (time, channel, y, x); an iterator over (channel, y, x), in the units of the field."""
-        weight = next(self.model.parameters())
         frames, valid = self.field.to_network(values)
         if not bool(valid.any()):
             raise ValueError("all values are missing: there is nothing to forecast from")
@@ -148,17 +148,16 @@ class Predictor:
                 f"frame {int(missing[-1])} of {len(values)} is missing as a whole, which in training none is: give "
                 "frames without a gap"
             )
-        leads = self.model.leads(frames[None].to(weight), horizon)
         never = ~valid.any(dim=0)
-        return (self.field.from_network(lead).masked_fill(never, torch.nan) for lead in self._computed(leads))
+        return (self.field.from_network(lead).masked_fill(never, torch.nan) for lead in self._computed(frames, horizon))
 
-    def _computed(self, leads: Iterator[Tensor]) -> Iterator[Tensor]:
-        """Compute the frames of one sequence, without gradients."""
-        while True:
+    def _computed(self, frames: Tensor, horizon: int) -> Iterator[Tensor]:
+        """Compute the frames (channel, y, x) after a context, which goes to the device with the first of them."""
+        leads = None
+        for _ in range(horizon):
             with self.computing():
-                lead = next(leads, None)
-            if lead is None:
-                return
+                leads = leads or self.model.leads(frames[None].to(next(self.model.parameters())), horizon)
+                lead = next(leads)
             yield lead[0].cpu().float()
 
     @contextmanager
@@ -232,9 +231,9 @@ def load(run: str | os.PathLike[str], device: str = "auto", precision: Precision
     directory = RunDirectory(Path(run))
     settings, field = directory.settings(), directory.field()
     model = build_model(settings.model, field.channels)
+    if precision == "64":
+        model.double()  # weights may be float64
     directory.load_into(model)
     where = find_device(device)
     set_memory_format(model, where)
-    if precision == "64":
-        model.double()
     return Predictor(model.to(where).eval(), settings, field, precision)

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -12,11 +13,11 @@ from msrnn.nn.models import build_model
 from msrnn.settings import ModelSettings, Precision
 
 LARGEST = 64
-"""Edge in pixels of the frames that are timed, at most."""
+"""Largest edge, in pixels, of the frames that are timed."""
 FRAMES = 4
 ROUNDS = 5
 WORTHWHILE = 1.2
-"""Bfloat16 is chosen if it is so many times as fast."""
+"""Bfloat16 is chosen if it is at least this many times as fast."""
 
 
 def choose_precision(
@@ -43,14 +44,15 @@ def choose_precision(
         return "bf16", f"precision auto: bf16; {device} has fast bfloat16"
     ratio = _times_as_fast(model, frame, batch, device)
     chosen: Precision = "bf16" if ratio >= WORTHWHILE else "32"
-    return chosen, f"precision auto: {chosen}; bf16 is {ratio:.2g} times as fast as 32 here"
+    return chosen, f"precision auto: {chosen}; bf16 is {ratio:.2f} times as fast as 32 here"
 
 
 def _times_as_fast(model: ModelSettings, frame: Sequence[int], batch: int, device: torch.device) -> float:
     """Divide the time of a training step in float32 by that with bfloat16, a median of ratios."""
     channels, *size = frame
     with torch.random.fork_rng():
-        forecaster = build_model(model, channels)
+        known = replace(model, memory="step") if model.memory == "auto" else model
+        forecaster = build_model(known, channels)
         frames = torch.rand(batch, FRAMES, channels, *(min(edge, LARGEST) for edge in size), device=device)
     set_memory_format(forecaster.to(device), device)
     ratios = []

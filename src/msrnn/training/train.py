@@ -234,15 +234,6 @@ def _fit(
         )
 
 
-def _as_before(settings: RunSettings, before: RunSettings) -> RunSettings:
-    """Put what a run began with in the place of auto."""
-    if settings.precision == "auto":
-        settings = replace(settings, precision=before.precision)
-    if settings.model.memory == "auto":
-        settings = replace(settings, model=replace(settings.model, memory=before.model.memory))
-    return settings
-
-
 def _chosen(
     settings: RunSettings, before: RunSettings | None, sequence: torch.Size, device: torch.device, processes: int
 ) -> tuple[RunSettings, list[str]]:
@@ -253,16 +244,17 @@ def _chosen(
     Raises:
         SettingsError: no memory mode fits; the message says what would.
     """
-    if before is not None:
-        settings = _as_before(settings, before)
     said = []
-    if settings.precision == "auto":
+    if settings.precision == "auto" and before:
+        settings = replace(settings, precision=before.precision)
+    elif settings.precision == "auto":
         batch = settings.batch_size // (settings.accumulate * processes)
-        kept = replace(settings.model, memory="keep")
-        precision, line = choose_precision(kept, sequence[1:], batch, device, processes)
+        precision, line = choose_precision(settings.model, sequence[1:], batch, device, processes)
         said.append(line)
         settings = replace(settings, precision=precision)
-    if settings.model.memory == "auto":
+    if settings.model.memory == "auto" and before:
+        settings = replace(settings, model=replace(settings.model, memory=before.model.memory))
+    elif settings.model.memory == "auto":
         cost = cost_of(settings.model, sequence[1], workload_of(settings, sequence, processes))
         available = free_memory(device)
         memory = fastest_that_fits(cost, available)

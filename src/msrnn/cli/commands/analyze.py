@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msrnn.atomic import written
 from msrnn.cli.messages import at_least_one, telling
 from msrnn.errors import Setting, SettingsError
-from msrnn.settings import Device, Memory, ModelSettings, Precision, Skips
+from msrnn.settings import Device, Memory, ModelSettings, Patch, Precision, Skips
 
 if TYPE_CHECKING:
     from msrnn.analysis.summary import Analysis
@@ -28,7 +28,7 @@ def analyze(
     kernel_size: int | None = None,
     scales: tuple[int, ...] | None = None,
     skips: Skips | None = None,
-    patch: int | None = None,
+    patch: Patch | None = None,
     options: dict[str, Any] | None = None,
     channels: int | None = None,
     batch: int | None = None,

@@ -3,7 +3,6 @@
 import sys
 from typing import Annotated, Any
 
-from msrnn.cli.messages import allow_memory
 from msrnn.cli.parsing import Options
 from msrnn.settings import DataSettings, Device, Precision, ScoringProtocol, Split
 
@@ -25,7 +24,6 @@ def evaluate(
     workers: int = 0,
     device: Device = "auto",
     precision: Precision = "32",
-    keep_memory: bool = False,
 ) -> None:
     """Score a trained model on held-out sequences, beside persistence, extrapolation and the like.
 
@@ -49,12 +47,8 @@ def evaluate(
         workers: Processes that make batches.
         device: Where to compute.
         precision: Of forecasts: 32, 64, or bf16 (faster where the device has it).
-        keep_memory: Keep the memory of freed tensors for the next ones: faster for large frames on a CPU (Linux), for
-            more memory.
     """
     import msrnn
-
-    allow_memory(keep_memory)
 
     evaluation = msrnn.evaluate(
         run,

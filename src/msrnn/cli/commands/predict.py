@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from msrnn.cli.messages import allow_memory
+from msrnn.cli.messages import say
 from msrnn.cli.parsing import Options
 from msrnn.settings import Device, Precision, ReaderSettings, read_settings
 
@@ -41,9 +41,11 @@ def predict(
         overwrite: Replace the output if it exists.
         skip_bad: Leave out files that cannot be used, and list them.
     """
+    from msrnn.device import keep_freed_memory
     from msrnn.runs.from_files import predict_files
 
-    allow_memory(keep_memory)
+    if keep_memory and not keep_freed_memory():
+        say("--keep-memory changes nothing here: it needs the GNU C library")
     settings = read_settings(ReaderSettings, files | {"skip_bad": skip_bad}, "data.")
     line = predict_files(run, input, Path(output), settings, context, horizon, device, precision, overwrite)
     sys.stderr.write(f"{line}\n")
