@@ -63,7 +63,7 @@ def split_frames(archive):
 """,
     "written": """
 def write_text(path, forecasts):
-    path.write_text(" ".join(f"{float(one.mean()):.3f}" for one in forecasts.forecasts))
+    path.write_text(" ".join(f"{float(one.whole().mean()):.3f}" for one in forecasts.forecasts))
 """,
 }
 

@@ -37,6 +37,8 @@ def test_every_recipe_names_its_precision() -> None:
     paths = list(RECIPES.glob("*.yaml"))
     assert paths
     assert all("precision" in yaml.safe_load(path.read_text()) for path in paths)
+    small = {"model": {"name": "ms-convlstm"}, "precision": 32}  # needs no quotes
+    assert settings_from(small).precision == "32"
 
 
 @pytest.mark.slow

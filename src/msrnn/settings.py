@@ -458,9 +458,15 @@ def read_value(hint: Any, value: Any, name: str) -> Any:
     if value is None and NoneType not in get_args(hint):
         raise SettingsError(Setting(name), ": null is no value for it; leave it out for the default")
     try:
-        return _parser_of(hint).parse_object({"value": _both_edges(hint, value)}).value
+        return _parser_of(hint).parse_object({"value": _both_edges(hint, _as_choice(hint, value))}).value
     except ArgumentError as error:
         raise SettingsError(Setting(name), f": expected {describe(hint)}, got {value!r}") from error
+
+
+def _as_choice(hint: Any, value: Any) -> Any:
+    """Return a number as text, if that is one of the choices, as in precision: 32."""
+    choices = [choice for part in (hint, *get_args(hint)) if get_origin(part) is Literal for choice in get_args(part)]
+    return str(value) if isinstance(value, int) and value not in choices and str(value) in choices else value
 
 
 def _both_edges(hint: Any, value: Any) -> Any:

@@ -416,38 +416,45 @@ def test_analyze_refuses(arguments: list[str], message: str, capsys: pytest.Capt
 
 
 def test_analyze_says_what_a_forecast_costs(capsys: pytest.CaptureFixture[str]) -> None:
-    small = ["--size", "32", "--context", "2", "--horizon", "3", "--hidden", "4", "--device", "cpu"]
-    out = analyze(capsys, "ms-convlstm", "--forecast", *small, "--precision", "bf16")
+    small = ["--forecast", "--size", "32", "--context", "2", "--horizon", "3", "--hidden", "4"]
+    out = analyze(capsys, "ms-convlstm", *small, "--precision", "bf16")
     assert max(map(len, out.splitlines())) <= 80
-    assert out.splitlines()[0] == "A forecast of 3 frames from 2, 32x32, on cpu"
-    assert out.splitlines()[2].split() == ["ms-convlstm", "convlstm"]
-    numbers = {line[:-34].strip(): [float(x) for x in line[-34:].split()] for line in out.splitlines()[3:5]}
-    assert all(seconds > 0 for seconds in numbers["seconds, about, in bf16"])
-    pyramid, plain = numbers["MiB at most, in bf16"]
+    assert out.splitlines()[0] == "A forecast by ms-convlstm, hidden 4: 3 frames from 2, 32x32, on cpu"
+    precision, seconds, mib = out.splitlines()[3].split()
+    assert precision == "bf16"
+    assert float(seconds) > 0
     cost = Cost(partial(build, "ms-convlstm"), Workload((32, 32), 2, 3, precision="bf16"))
-    assert pyramid == pytest.approx((cost.weight_bytes + 2 * 4 * 32**2 + cost.step_peak) / 2**20, rel=0.05)
-    assert pyramid < plain
-    larger = analyze(capsys, "ms-convlstm", "--forecast", *small, "--size", "512", "--precision", "32")
-    assert "MiB at most, in 32" in larger
-    assert len([line for line in larger.splitlines() if "seconds" in line]) == 1
+    assert float(mib) == pytest.approx((cost.weight_bytes + 2 * 4 * 32**2 + cost.step_peak) / 2**20, rel=0.05)
+    doubled = analyze(capsys, "ms-convlstm", *small, "--batch", "2", "--precision", "64")
+    assert float(doubled.splitlines()[3].split()[2]) > 3 * float(mib)
+    patched = analyze(capsys, "ms-convlstm", *small, "--patch", "4", "--precision", "32")
+    assert "hidden 4, patch 4: 3 frames" in patched
 
 
 def test_a_longer_forecast_takes_longer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time is in proportion to steps and pixels; what is measured is a part of the frame."""
+    """One step is timed; the time is in proportion to steps."""
     clock = count()
     monkeypatch.setattr("msrnn.analysis.forecasting.time.perf_counter", lambda: float(next(clock)))
-    for size, horizon, expected in ((64, 1, 2), (64, 9, 10), (512, 1, 2 * 4)):
-        command = ["--forecast", "--hidden=4", "--context=2", "--precision=32", "--device=cpu"]
-        out = analyze(capsys, "ms-convlstm", *command, "--size", str(size), "--horizon", str(horizon))
-        seconds = next(line for line in out.splitlines() if "seconds" in line).split()[-2]
-        assert float(seconds) == expected
+    for horizon, expected in ((1, 2), (9, 10)):
+        command = ["--forecast", "--hidden=4", "--context=2", "--precision=32", "--size=16"]
+        out = analyze(capsys, "ms-convlstm", *command, "--horizon", str(horizon))
+        assert float(out.splitlines()[3].split()[1]) == expected
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_both_precisions_where_both_are_fast(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    monkeypatch.setattr("msrnn.analysis.forecasting.has_fast_bfloat16", lambda device: fast)
+    out = analyze(capsys, "ms-convlstm", "--forecast", "--hidden=4", "--size=16")
+    assert [line.split()[0] for line in out.splitlines()[3:] if line][:2] == ["32", "bf16" if fast else "Python"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--memory", "step"], "--memory is about training"),
-        (["--output", "a.json"], "--output is about training"),
+        (["--memory", "step"], "--memory is not for --forecast"),
+        (["--output", "a.json"], "--output is not for --forecast"),
     ],
 )
 def test_what_is_not_about_a_forecast(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -507,7 +514,7 @@ def test_benchmark_refuses(arguments: list[str], message: str, capsys: pytest.Ca
 TRAINING = ["train", "--model", "ms-convlstm", "--model.hidden-channels", "4", "--data.digits.size", "16"]
 TRAINING += ["--data.digits.digit-size", "8", "--context", "2", "--horizon", "2", "--epochs", "0.01"]
 TRAINING += ["--data.epoch-samples", "100", "--batch-size", "2", "--data.validation-samples", "2"]
-TRAINING += ["--data.test-samples", "2", "--device", "cpu", "--memory", "auto", "--out"]
+TRAINING += ["--data.test-samples", "2", "--device", "cpu", "--precision", "32", "--memory", "auto", "--out"]
 
 
 def test_analyze_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -517,7 +524,9 @@ def test_analyze_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     out = analyze(capsys, run)
     assert "ms-convlstm, 16x16, 2 -> 2 frames, batch 2" in out
     assert "Effective receptive field, trained" in out
-    assert "A forecast of 3 frames from 2, 20x20" in analyze(capsys, run, "--forecast", "--size=20", "--horizon=3")
+    assert "A forecast by ms-convlstm, hidden 4: 3 frames from 2, 20x20" in analyze(
+        capsys, run, "--forecast", "--size=20", "--horizon=3"
+    )
     with pytest.raises(SystemExit):
         main(["analyze", run, "--forecast"])
     assert "--size must be given" in capsys.readouterr().err

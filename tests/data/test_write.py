@@ -141,14 +141,20 @@ def test_statistics_are_of_the_units_that_are_said(tmp_path: Path) -> None:
     assert said.wet[0] > 0.5
 
 
-def test_a_grid_mapping_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_a_grid_mapping_and_other_attributes_are_kept(tmp_path: Path, suffix: str) -> None:
     data = formats.dataset(RAIN[:4], "mm/h")
-    data["rain"].attrs["grid_mapping"] = "crs"
+    data["rain"].attrs |= {"grid_mapping": "crs", "valid_range": np.array([0, 9], np.float32), "level": np.int16(3)}
     data.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     (sequence,) = open_archive(tmp_path / "rain.nc").sequences
-    save_sequences(tmp_path / "forecast.nc", [Stream(sequence, iter(sequence.values))])
-    with xr.open_dataset(tmp_path / "forecast.nc", decode_coords=False) as forecast:
+    path = tmp_path / f"forecast{suffix}"
+    save_sequences(path, [Stream(sequence, iter(sequence.values))])
+    engine = "zarr" if suffix == ".zarr" else None
+    with xr.open_dataset(path, engine=engine) as forecast:
+        assert list(forecast) == ["rain_rate"]
         assert forecast["rain_rate"].attrs["grid_mapping"] == "crs"
+        assert list(forecast["rain_rate"].attrs["valid_range"]) == [0, 9]
+        assert forecast["rain_rate"].attrs["level"] == 3
         assert forecast["crs"].attrs == {"proj4": "+proj=stere"}
 
 
@@ -170,6 +176,7 @@ def test_frames_are_written_as_they_are_made(tmp_path: Path, suffix: str) -> Non
     with pytest.raises(ZeroDivisionError):
         save_sequences(path, [Stream(sequence, frames())])
     assert len(made[0]) == 2  # the old one, and the new one in the making
+    assert list(tmp_path.iterdir()) == [path]
     np.testing.assert_array_equal(open_archive(path).sequences[0].values, sequence.values)
 
 

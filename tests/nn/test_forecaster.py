@@ -83,6 +83,17 @@ def test_forecast_takes_no_gradient() -> None:
     assert not tiny_model("convlstm").forecast(frames(1, 2, 1, 8, 8), horizon=1).requires_grad
 
 
+def test_leads_are_the_forecast_without_gradients() -> None:
+    model = tiny_model("ms-predrnn", in_channels=2, out_channels=1)
+    x = frames(1, 2, 2, 8, 8)
+    leads = list(model.leads(x, 3))
+    assert torch.stack(leads, dim=1).equal(model.forecast(x, horizon=3))
+    assert not any(lead.requires_grad for lead in leads)
+    assert torch.is_grad_enabled()
+    with pytest.raises(ValueError, match="horizon must be a whole number"):
+        model.leads(x, 0)  # before the first is asked for
+
+
 def test_forecasts_leave_nothing_behind() -> None:
     model = tiny_model("ms-convlstm")
     x = frames(1, 2, 1, 8, 8)

@@ -124,7 +124,7 @@ def test_predict_in_other_precisions(run: Path, radar: Path, tmp_path: Path) -> 
     assert np.abs(forecasts["64"] - forecasts["32"])[known].max() < 1e-4 * spread
     main(["evaluate", str(run), "--device=cpu", "--precision=bf16"])
     assert (run / "scores-precision=bf16.json").exists()
-    with pytest.raises(SettingsError, match="precision=16: choose from 32, 64, bf16"):
+    with pytest.raises(SettingsError, match="precision: expected one of 32, 64, bf16, got '16'"):
         msrnn.load(run, "cpu", precision="16")  # type: ignore[arg-type]
 
 
@@ -154,11 +154,17 @@ def test_memory_does_not_grow_with_the_horizon(run: Path) -> None:
         stream = predictor.stream(context, horizon)
         assert stream.like.shape == (horizon, 1, 24, 28)
         with Meter() as meter:
-            assert sum(frame.shape == (1, 24, 28) for frame in stream.frames) == horizon
+            assert sum(frame.shape == (1, 24, 28) for frame in stream) == horizon
         peaks.append(meter.peak)
     assert peaks[1] == peaks[0]
+    with Meter() as meter:
+        waiting = [predictor.stream(context, 4) for _ in range(20)]
+        assert meter.alive <= 21 * context.nbytes * 2  # contexts, and which of their pixels are known
+    assert len(waiting) == 20
+    with pytest.raises(ValueError, match=r"must be an xarray\.DataArray, got ndarray"):
+        predictor.stream(values)
     whole = predictor.predict(context, 4)
-    np.testing.assert_array_equal(np.stack(list(predictor.stream(context, 4).frames)), whole.values)
+    np.testing.assert_array_equal(np.stack(list(predictor.stream(context, 4))), whole.values)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4", ".png"])

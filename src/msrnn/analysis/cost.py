@@ -90,6 +90,8 @@ class Cost:
         self._traces: dict[tuple[str, int], Trace] = {}
         with FakeTensorMode():
             model = self._model("keep")
+            self.patch = model.patch
+            """Edge in pixels of the patches that the model works on."""
             self.parameters = sum(parameter.numel() for parameter in model.parameters())
             """Number of learnt weights."""
             self.weight_bytes = sum(parameter.nbytes for parameter in model.parameters())

@@ -42,7 +42,8 @@ def forecast_table(
     ]
     height, width = workload.size
     frames = f"{workload.horizon} frames from {workload.context}, {height}x{width}"
-    title = f"A forecast by {settings.name}: {frames}, on {where}"
+    patches = f", patch {settings.patch}" if settings.patch > 1 else ""
+    title = f"A forecast by {settings.name}, hidden {settings.hidden_channels}{patches}: {frames}, on {where}"
     return Table(title, ["precision", "seconds, about", f"{unit} at most"], rows)
 
 

@@ -89,8 +89,9 @@ class Analysis:
     def table(self, spell: Spell = str) -> str:
         """Write everything for a terminal of 80 columns, with settings spelled by `spell`."""
         work, (height, width) = self.cost.workload, self.cost.workload.size
+        patches = f" on patches of {self.cost.patch}x{self.cost.patch}" if self.cost.patch > 1 else ""
         title = (
-            f"{self.names[0]}, {height}x{width}, {work.context} -> {work.horizon} frames, batch {work.batch}, "
+            f"{self.names[0]}{patches}, {height}x{width}, {work.context} -> {work.horizon} frames, batch {work.batch}, "
             f"precision {work.precision}"
         )
         fit = "".join(f"{line}\n" for line in self._fit(spell))
@@ -110,7 +111,8 @@ class Analysis:
         ]
         rows = []
         for part in (*self.cost.parts, total):
-            scale = f"1/{part.scale}" if part.scale > 1 else "1" if part.scale else ""
+            pixels = part.scale * self.cost.patch
+            scale = f"1/{pixels}" if pixels > 1 else "1" if pixels else ""
             numbers = part.flops / flops, part.activations / bytes_, part.state / bytes_
             rows.append((part.name, scale, part.parameters, *numbers))
         return Table(title, columns, rows)

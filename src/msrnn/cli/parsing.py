@@ -14,7 +14,7 @@ import msrnn
 from msrnn.errors import Call, Setting, SettingsError
 from msrnn.settings import read_value
 
-SHORT = {"model.name": "--model", "data.name": "--data", "model.memory": "--memory"}
+SHORT = {"model.name": "--model", "data.name": "--data", "model.memory": "--memory", "model.patch": "--patch"}
 """Second names of options that set a setting."""
 METAVARS = {
     "model.name": "NAME", "data.name": "NAME", "data.validation_from": "DATE", "data.test_from": "DATE",

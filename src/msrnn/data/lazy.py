@@ -2,7 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ from msrnn.units import Units
 CACHED_BYTES, CACHED_FILES = 256 << 20, 64
 
 
-class Stream(NamedTuple):
+@dataclass(frozen=True)
+class Stream:
     """Sequence whose frames are made one by one, as they are asked for; they can be read once."""
 
     like: xr.DataArray
@@ -27,9 +29,12 @@ class Stream(NamedTuple):
     frames: Iterable[np.ndarray]
     """(channel, y, x), in order of time."""
 
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.frames)
+
     def whole(self) -> xr.DataArray:
         """Make all frames."""
-        return self.like.copy(data=np.stack(list(self.frames)))
+        return self.like.copy(data=np.stack(list(self)))
 
 
 class Part(NamedTuple):

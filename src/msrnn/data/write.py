@@ -83,7 +83,7 @@ def save_sequences(path: Path, sequences: Sequence[Stream]) -> None:
 def _fill(variable: Any, sequences: Sequence[Stream]) -> None:
     """Write frames into a variable, (time, channel, y, x) or with an axis of sequences before."""
     for number, sequence in enumerate(sequences):
-        for lead, frame in enumerate(sequence.frames):
+        for lead, frame in enumerate(sequence):
             variable[(lead,) if len(sequences) == 1 else (number, lead)] = frame
 
 

@@ -118,7 +118,7 @@ def _last(archive: Archive, number: int, wanted: int) -> xr.DataArray:
 def _watched(forecast: Stream) -> Stream:
     """Show on a terminal how far a forecast is."""
     total = len(forecast.like)
-    bar = tqdm(forecast.frames, "forecasting", total, unit="frame", disable=None, delay=2, leave=False)
+    bar = tqdm(forecast, "forecasting", total, unit="frame", disable=None, delay=2, leave=False)
     return Stream(forecast.like, bar)
 
 

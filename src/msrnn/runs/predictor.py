@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -21,11 +21,10 @@ from msrnn.data.lazy import Stream
 from msrnn.data.readers.arrays import LAYOUTS, as_sequences, largest_value
 from msrnn.data.readers.base import AXES
 from msrnn.device import autocast, find_device, set_memory_format
-from msrnn.errors import Setting, SettingsError
 from msrnn.nn.forecaster import Forecaster
 from msrnn.nn.models import build_model
 from msrnn.runs.directory import RunDirectory
-from msrnn.settings import Precision, RunSettings
+from msrnn.settings import Precision, RunSettings, read_value
 from msrnn.units import Units
 
 
@@ -108,13 +107,17 @@ class Predictor:
             horizon: how many frames to predict; by default as many as in training.
 
         Returns:
-            What `predict` would return: coordinates and attributes in `like`, and an iterator over frames (channel, y,
-            x).
+            What `predict` would return: an iterator over frames (channel, y, x), with coordinates and attributes in its
+            `like`.
 
         Raises:
             ValueError: shape, type, units, time step, grid or values do not fit.
         """
         horizon = self.settings.horizon if horizon is None else horizon
+        if not isinstance(frames, xr.DataArray):
+            raise ValueError(
+                f"frames must be an xarray.DataArray, got {type(frames).__name__}; predict takes arrays too"
+            )
         if frames.dims != AXES:
             raise ValueError(f"frames must be {', '.join(AXES)}, got {', '.join(map(str, frames.dims))}")
         if "units" not in frames.attrs:
@@ -226,8 +229,7 @@ def load(run: str | os.PathLike[str], device: str = "auto", precision: Precision
     Raises:
         SettingsError: it is no run directory, has no weights yet, or is damaged.
     """
-    if precision not in get_args(Precision):
-        raise SettingsError(Setting("precision", precision), f": choose from {', '.join(get_args(Precision))}")
+    precision = read_value(Precision, precision, "precision")
     directory = RunDirectory(Path(run))
     settings, field = directory.settings(), directory.field()
     model = build_model(settings.model, field.channels)

@@ -179,6 +179,8 @@ class Evaluation:
             "a Gaussian window of 11, sigma 1.5 and data range 1; psnr is in dB, mean over frames, at most 100.",
             f"Missing pixels are not scored. Normalisation {p['normalisation']}.",
         ]
+        if p.get("precision", "32") != "32":
+            sentences.append(f"Forecasts are made in precision {p['precision']}.")
         if p["thresholds"]:
             unit = f", in {p['of_event']}" if p["of_event"] else ""
             sentences += [

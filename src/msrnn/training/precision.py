@@ -44,7 +44,8 @@ def choose_precision(
         return "bf16", f"precision auto: bf16; {device} has fast bfloat16"
     ratio = _times_as_fast(model, frame, batch, device)
     chosen: Precision = "bf16" if ratio >= WORTHWHILE else "32"
-    return chosen, f"precision auto: {chosen}; bf16 is {ratio:.2f} times as fast as 32 here"
+    enough = "" if chosen == "bf16" else f", {WORTHWHILE:g} would be enough"
+    return chosen, f"precision auto: {chosen}; bf16 is {ratio:.2f} times as fast as 32 here{enough}"
 
 
 def _times_as_fast(model: ModelSettings, frame: Sequence[int], batch: int, device: torch.device) -> float:

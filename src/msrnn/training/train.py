@@ -159,7 +159,9 @@ def _train(
             stack.enter_context(directory.being_trained())
             if resume:
                 directory.tidy(first_step)
-            for note in (*choices, *data.notes):
+            every = f"a validation every {length.steps_per_validation}"
+            steps = f"{settings.data.name}: {length.steps} steps of {settings.batch_size} sequences, {every}"
+            for note in (*choices, *data.notes, steps):
                 sys.stderr.write(f"{note}\n")
             if resume and not first_step:
                 sys.stderr.write(f"{directory.path} has no checkpoint: it begins again\n")

@@ -44,7 +44,8 @@ def analyze(
 
     Args:
         model: Name of a model, or a run directory.
-        size: Height and width of the frames that training sees, in pixels. Default: 64 64, or as in the run.
+        size: Height and width of the frames that training sees, in pixels. Default: 64 64, or as in the run, which with
+            --forecast has no default.
         context: Frames that are given. Default: 10, or as in the run.
         horizon: Frames that are predicted. Default: 10, or as in the run.
         hidden: Channels of every recurrent layer. Default: 64.
@@ -133,6 +134,6 @@ def _check_forecast(memory: Memory | None, output: tuple[str, ...], size: tuple[
     """Raise a SettingsError if a setting is not for the cost of a forecast, or one is missing."""
     for setting, value in (("memory", memory), ("output", output)):
         if value:
-            raise SettingsError(Setting(setting), " is about training: leave it out, or ", Setting("forecast", True))
+            raise SettingsError(Setting(setting), " is not for ", Setting("forecast", True), ": leave one of them out")
     if of_run and size is None:
         raise SettingsError(Setting("size"), " must be given: a run forecasts frames of any size")
