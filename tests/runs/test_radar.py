@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -161,6 +162,13 @@ def test_memory_does_not_grow_with_the_horizon(run: Path) -> None:
         waiting = [predictor.stream(context, 4) for _ in range(20)]
         assert meter.alive <= 21 * context.nbytes * 2  # contexts, and which of their pixels are known
     assert len(waiting) == 20
+    impossible: tuple[Any, ...] = (0, -1, 2.5)
+    for no_horizon in impossible:
+        for call in (predictor.predict, predictor.stream):
+            with pytest.raises(ValueError, match="horizon must be a whole number of at least 1"):
+                call(context, no_horizon)
+        with pytest.raises(ValueError, match="horizon must be a whole number of at least 1"):
+            predictor.predict(values, no_horizon)
     with pytest.raises(ValueError, match=r"must be an xarray\.DataArray, got ndarray"):
         predictor.stream(values)
     whole = predictor.predict(context, 4)

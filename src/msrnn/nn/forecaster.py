@@ -174,8 +174,7 @@ class Forecaster(nn.Module):
             ValueError: shapes or `horizon` do not fit.
         """
         self._check(frames, "frames", "(batch, time, channel, y, x)")
-        if not isinstance(horizon, int) or horizon < 1:
-            raise ValueError(f"horizon must be a whole number of at least 1, got horizon {horizon!r}")
+        check_horizon(horizon)
         return self._leads(frames, horizon)
 
     def step(self, frame: Tensor, state: PyramidState | None = None) -> tuple[Tensor, PyramidState]:
@@ -307,6 +306,12 @@ class Forecaster(nn.Module):
         wanted = self.embed.weight.dtype
         if frames.dtype != wanted and not torch.is_autocast_enabled(frames.device.type):
             raise ValueError(f"{name} is {frames.dtype}, the model {wanted}: convert one with .to(dtype)")
+
+
+def check_horizon(horizon: int) -> None:
+    """Raise a ValueError unless so many frames can be predicted."""
+    if not isinstance(horizon, int) or horizon < 1:
+        raise ValueError(f"horizon must be a whole number of at least 1, got horizon {horizon!r}")
 
 
 def _memory_format(x: Tensor) -> torch.memory_format:

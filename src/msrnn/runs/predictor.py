@@ -21,7 +21,7 @@ from msrnn.data.lazy import Stream
 from msrnn.data.readers.arrays import LAYOUTS, as_sequences, largest_value
 from msrnn.data.readers.base import AXES
 from msrnn.device import autocast, find_device, set_memory_format
-from msrnn.nn.forecaster import Forecaster
+from msrnn.nn.forecaster import Forecaster, check_horizon
 from msrnn.nn.models import build_model
 from msrnn.runs.directory import RunDirectory
 from msrnn.settings import Precision, RunSettings, read_value
@@ -142,6 +142,7 @@ class Predictor:
 
     def _leads(self, values: Tensor, horizon: int) -> Iterator[Tensor]:
         """Forecast from values (time, channel, y, x); an iterator over (channel, y, x), in the units of the field."""
+        check_horizon(horizon)
         frames, valid = self.field.to_network(values)
         if not bool(valid.any()):
             raise ValueError("all values are missing: there is nothing to forecast from")
