@@ -44,8 +44,8 @@ def analyze(
 
     Args:
         model: Name of a model, or a run directory.
-        size: Height and width of the frames that training sees, in pixels. Default: 64 64, or as in the run, which with
-            --forecast has no default.
+        size: Height and width of the frames that training sees, in pixels. Default: 64 64, or as in the run; with
+            --forecast of a run it must be given.
         context: Frames that are given. Default: 10, or as in the run.
         horizon: Frames that are predicted. Default: 10, or as in the run.
         hidden: Channels of every recurrent layer. Default: 64.
