@@ -51,16 +51,12 @@ from msrnn.nn.models import build_model
 from msrnn.plots.figures import run_colours, save_figure
 from msrnn.scores import FrameScores, PixelErrors
 from msrnn.scores.bootstrap import block_weights
-from msrnn.settings import RunSettings, merged, settings_from
+from msrnn.settings import RunSettings, Split, merged, settings_from
 from msrnn.tables import Column, Table
 from msrnn.training.losses import LOSSES, pixel_weights
 from msrnn.training.module import learning_rate_factor, training_horizon
 from msrnn.training.scheduled_sampling import SCHEDULES, draw_mask
 
-WATCHED = 64
-"""Sequences of validation that are scored on the way."""
-MARKS = (30, 100, 300, 900)
-"""CPU seconds after which they are scored."""
 CHECKPOINT = 60.0
 """CPU seconds between two checkpoints."""
 ROUNDS = 7
@@ -71,7 +67,7 @@ SCORING_BATCH = 8
 
 @dataclass(frozen=True)
 class Contender:
-    """A model and the way it is trained, as a plan says. What `msrnn train` cannot do was tried, and did not pay."""
+    """A model and the way it is trained, as a plan says."""
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
@@ -103,7 +99,7 @@ class Training:
     learning_rate: float
     seconds: float
     seed: int
-    split: str
+    split: Split
     sequences: int
     """Sequences of the split that are scored."""
 
@@ -233,7 +229,6 @@ class Trainer:
         self.seconds = 0.0
         self.horizons: Counter[int] = Counter()
         """Steps so far, by horizon."""
-        self.curve: list[dict[str, float]] = []
 
     @property
     def progress(self) -> float:
@@ -309,19 +304,13 @@ class Trainer:
         if checkpoint.exists():
             self._restore(torch.load(checkpoint, weights_only=True))
         saved = self.seconds
-        validation = self.data.held_out("validation", on_crops=True)
-        marks = [mark for mark in MARKS if self.seconds < mark < self.training.seconds]
         while self.seconds < self.training.seconds:
             self.advance()
-            if marks and self.seconds >= marks[0]:
-                marks.pop(0)
-                values = self.score(validation, WATCHED)
-                self.curve.append({"seconds": self.seconds, "mse_sum": values["mse_sum"], "ssim": values["ssim"]})
-                report(f"{self.seconds:.0f} s, step {self.step}: {values['mse_sum']:.1f}, {values['ssim']:.3f}")
             if self.seconds - saved >= CHECKPOINT:
                 saved = self.seconds
                 self._save(checkpoint)
-        split = validation if self.training.split == "validation" else self.data.held_out("test", on_crops=True)
+                report(f"{self.seconds:.0f} s, step {self.step}")
+        split = self.data.held_out(self.training.split, on_crops=True)
         values = self.score(split, self.training.sequences)
         report(f"{self.seconds:.0f} s, step {self.step}: {values['mse_sum']:.1f}, {values['ssim']:.3f}")
         return {
@@ -332,7 +321,6 @@ class Trainer:
             "flops": self.flops(),
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "scores": values,
-            "curve": self.curve,
             "machine": machine(torch.device("cpu")),
         }
 
@@ -342,7 +330,6 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "progress": [self.step, self.seconds],
             "horizons": dict(self.horizons),
-            "curve": self.curve,
             "draws": torch.get_rng_state(),
         }
         with written(checkpoint) as partial:
@@ -353,7 +340,6 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["progress"]
         self.horizons = Counter(state["horizons"])
-        self.curve = state["curve"]
         torch.set_rng_state(state["draws"])
 
 

@@ -27,7 +27,7 @@ def test_processors_with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
         (set(), False),
     )
     for flags, fast in cases:
-        monkeypatch.setattr("msrnn.device.cpu_flags", lambda flags=flags: flags)
+        monkeypatch.setattr("msrnn.device.processor", lambda what, flags=flags: " ".join(flags))
         assert has_fast_bfloat16(torch.device("cpu")) is fast
     assert not has_fast_bfloat16(torch.device("meta"))
 

@@ -45,7 +45,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
+    return device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & set(processor("flags").split()))
 
 
 def autocast(precision: str, device: str) -> AbstractContextManager[object]:
@@ -69,13 +69,13 @@ def keep_freed_memory() -> bool:
     return bool(library.mallopt(largest_mapped, 0) and library.mallopt(trim_threshold, never))
 
 
-def cpu_flags() -> set[str]:
-    """Return the names of the processor's features; none where the system does not tell."""
+def processor(what: str) -> str:
+    """Return what Linux tells of the processor, such as its "model name" or "flags"; nothing elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return set()
-    return set(next((line.partition(":")[2] for line in lines if line.startswith("flags")), "").split())
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(what)), "")
 
 
 HEADROOM = {"cpu": 1.5}

@@ -419,7 +419,7 @@ def test_analyze_says_what_a_forecast_costs(capsys: pytest.CaptureFixture[str]) 
     small = ["--forecast", "--size", "32", "--context", "2", "--horizon", "3", "--hidden", "4"]
     out = analyze(capsys, "ms-convlstm", *small, "--precision", "bf16")
     assert max(map(len, out.splitlines())) <= 80
-    assert out.splitlines()[0] == "A forecast by ms-convlstm, hidden 4: 3 frames from 2, 32x32, on cpu"
+    assert out.splitlines()[0] == "ms-convlstm, hidden 4, 32x32, forecast of 2 -> 3 frames, cpu"
     precision, seconds, mib = out.splitlines()[3].split()
     assert precision == "bf16"
     assert float(seconds) > 0
@@ -428,7 +428,7 @@ def test_analyze_says_what_a_forecast_costs(capsys: pytest.CaptureFixture[str]) 
     doubled = analyze(capsys, "ms-convlstm", *small, "--batch", "2", "--precision", "64")
     assert float(doubled.splitlines()[3].split()[2]) > 3 * float(mib)
     patched = analyze(capsys, "ms-convlstm", *small, "--patch", "4", "--precision", "32")
-    assert "hidden 4, patch 4: 3 frames" in patched
+    assert "hidden 4, patch 4, 32x32" in patched
 
 
 def test_a_longer_forecast_takes_longer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -524,7 +524,7 @@ def test_analyze_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     out = analyze(capsys, run)
     assert "ms-convlstm, 16x16, 2 -> 2 frames, batch 2" in out
     assert "Effective receptive field, trained" in out
-    assert "A forecast by ms-convlstm, hidden 4: 3 frames from 2, 20x20" in analyze(
+    assert "ms-convlstm, hidden 4, 20x20, forecast of 2 -> 3 frames" in analyze(
         capsys, run, "--forecast", "--size=20", "--horizon=3"
     )
     with pytest.raises(SystemExit):

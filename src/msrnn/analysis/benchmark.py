@@ -16,7 +16,7 @@ from torch import Tensor
 
 from msrnn.analysis.cost import Cost, Workload, follow
 from msrnn.atomic import written
-from msrnn.device import autocast, set_memory_format
+from msrnn.device import autocast, processor, set_memory_format
 from msrnn.errors import Setting, SettingsError
 from msrnn.nn.forecaster import Forecaster
 from msrnn.tables import Column, Table
@@ -64,20 +64,12 @@ def machine(device: torch.device) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor("model name") or platform.processor() or "unknown",
         "threads": torch.get_num_threads(),
     }
     if device.type == "cuda":
         about["gpu"] = torch.cuda.get_device_name(device)
     return about
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 @dataclass(frozen=True)

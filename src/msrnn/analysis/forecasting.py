@@ -41,9 +41,9 @@ def forecast_table(
         for work, bytes_ in zip(works, held, strict=True)
     ]
     height, width = workload.size
-    frames = f"{workload.horizon} frames from {workload.context}, {height}x{width}"
-    patches = f", patch {settings.patch}" if settings.patch > 1 else ""
-    title = f"A forecast by {settings.name}, hidden {settings.hidden_channels}{patches}: {frames}, on {where}"
+    model = f"{settings.name}, hidden {settings.hidden_channels}"
+    model += f", patch {settings.patch}" if settings.patch > 1 else ""
+    title = f"{model}, {height}x{width}, forecast of {workload.context} -> {workload.horizon} frames, {where}"
     return Table(title, ["precision", "seconds, about", f"{unit} at most"], rows)
 
 
@@ -62,13 +62,12 @@ def _seconds(settings: ModelSettings, channels: int, workload: Workload, device:
     set_memory_format(model.to(device), device)
     frame = torch.rand(workload.batch, channels, *workload.size, device=device, dtype=model.embed.weight.dtype)
     with torch.no_grad(), autocast(workload.precision, device.type):
-        _, state = model.step(frame)
-        if frame.is_cuda:
-            torch.cuda.synchronize(device)
-        began = time.perf_counter()
-        model.step(frame, state)
-        if frame.is_cuda:
-            torch.cuda.synchronize(device)
+        state = None
+        for _ in range(2):  # the first warms up
+            began = time.perf_counter()
+            _, state = model.step(frame, state)
+            if device.type != "cpu":
+                torch.accelerator.synchronize(device)
     return workload.steps * (time.perf_counter() - began)
 
 

@@ -49,6 +49,10 @@ class Analysis:
         return self.costs[0]
 
     @property
+    def _model(self) -> str:
+        return f"{self.names[0]}, patch {self.cost.patch}" if self.cost.patch > 1 else self.names[0]
+
+    @property
     def measured(self) -> str:
         """Name the weights of effective receptive fields: "trained" (one model) or "untrained" (both)."""
         return "trained" if any(influence is None for influence in self.influences) else "untrained"
@@ -89,9 +93,8 @@ class Analysis:
     def table(self, spell: Spell = str) -> str:
         """Write everything for a terminal of 80 columns, with settings spelled by `spell`."""
         work, (height, width) = self.cost.workload, self.cost.workload.size
-        patches = f" on patches of {self.cost.patch}x{self.cost.patch}" if self.cost.patch > 1 else ""
         title = (
-            f"{self.names[0]}{patches}, {height}x{width}, {work.context} -> {work.horizon} frames, batch {work.batch}, "
+            f"{self._model}, {height}x{width}, {work.context} -> {work.horizon} frames, batch {work.batch}, "
             f"precision {work.precision}"
         )
         fit = "".join(f"{line}\n" for line in self._fit(spell))
@@ -193,7 +196,7 @@ class Analysis:
             figure = Figure(figsize=(10, 7.4), layout="constrained")
             work, (height, width) = self.cost.workload, self.cost.workload.size
             figure.suptitle(
-                f"{self.names[0]}: {height}x{width}, {work.context} \N{RIGHTWARDS ARROW} {work.horizon} frames, "
+                f"{self._model}: {height}x{width}, {work.context} \N{RIGHTWARDS ARROW} {work.horizon} frames, "
                 f"batch {work.batch}, precision {work.precision}, {self.cost.parameters:,} parameters"
             )
             panels = figure.subplots(2, 2)

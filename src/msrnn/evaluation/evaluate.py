@@ -83,11 +83,10 @@ def evaluate(
             changes["name"] = own.stored_settings.name
         settings = replace(settings, data=own.stored_settings)
     how = _scoring(scoring)
-    evaluation = score_forecasts(
-        load(directory.path, device, precision), settings, how, batch_size, workers, scores, own_baselines, own
-    )
+    predictor = load(directory.path, device, precision)
+    evaluation = score_forecasts(predictor, settings, how, batch_size, workers, scores, own_baselines, own)
     default = asdict(Scoring())
-    changes |= _given(settings, given) | ({"precision": precision} if precision != "32" else {})
+    changes |= _given(settings, given) | ({"precision": predictor.precision} if predictor.precision != "32" else {})
     changes |= {name: value for name, value in asdict(how).items() if value != default[name]}
     changes |= {"with": (*(one.__name__ for one in scores), *(own_baselines or ()))} if scores or own_baselines else {}
     evaluation.save(scores_path(directory, changes))

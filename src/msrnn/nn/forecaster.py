@@ -30,8 +30,8 @@ class Forecaster(nn.Module):
     and width are free: every step pads a frame that does not fit the pyramid, by repeating the last row and column, and
     crops its output.
 
-    With a `patch` of P, the pyramid works on patches of P x P pixels: `embed` reads a patch's pixels as channels (space
-    to depth), and `head` predicts them so (depth to space).
+    With a `patch` of P, the pyramid works on patches of P x P pixels: `embed` reads the pixels of a patch as channels
+    (space to depth), and `head` predicts all pixels of a patch at once (depth to space).
 
     With fewer output than input channels, outputs are the first `out_channels` inputs; after the context
     the other channels keep their last value.

@@ -69,6 +69,6 @@ def _seconds(model: Forecaster, frames: torch.Tensor, precision: Precision) -> f
         predictions, auxiliary = model(frames, context=FRAMES // 2)
     loss: torch.Tensor = predictions.square().mean() + auxiliary
     loss.backward()
-    if frames.is_cuda:
-        torch.cuda.synchronize(frames.device)
+    if frames.device.type != "cpu":
+        torch.accelerator.synchronize(frames.device)
     return time.perf_counter() - began
